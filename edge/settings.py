@@ -1,0 +1,112 @@
+"""The one reader of YAML: every section is validated, and an error names file, key, value and what is allowed."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+import tasks
+from edge import paths
+from edge.errors import UserError
+
+
+class Section(BaseModel):
+    """A section of a config file; unknown keys are errors, values are not coerced between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Params(Section):
+    """params.yaml: the four switches a person turns every day."""
+
+    task: str
+    quant: Literal["fp32", "fp16", "int8", "int8_dynamic"]
+    device: str
+    seed: int = Field(ge=0, lt=2**31)
+
+
+class Recipe(Section):
+    """How a model is trained, whatever the task; a task's ``Train`` adds what is its own."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    patience: int = Field(ge=1)
+
+
+class Convert(Section):
+    """Keras to ONNX."""
+
+    opset: int = Field(ge=17, le=22)
+    tolerance: float = Field(gt=0)
+
+
+class Quantize(Section):
+    """Post-training quantization."""
+
+    per_channel: bool
+    batch: int = Field(ge=1)
+
+
+class EvaluateOnDevice(Section):
+    """How the device measures."""
+
+    warmup: int = Field(ge=1)
+    runs: int = Field(ge=1)
+    accuracy_clips: int = Field(ge=1)
+
+
+class Settings(NamedTuple):
+    """Everything a stage is told: the switches, the task's module, and its validated config."""
+
+    params: Params
+    task: ModuleType
+    config: Any
+
+
+def load() -> Settings:
+    """Validate params.yaml and the whole config of its task; raises UserError before any work is done."""
+    params = validate(Params, read(paths.PARAMS), paths.PARAMS)
+    task = tasks.load(params.task)
+    devices = read(paths.DEVICES)
+    if params.device not in devices:
+        raise UserError(f"{paths.PARAMS}: device = {params.device!r}: {paths.DEVICES} has {', '.join(devices)}")
+    sections = {
+        "collect": task.Collect,
+        "preprocess": task.Preprocess,
+        "train": task.Train,
+        "convert": Convert,
+        "quantize": Quantize,
+        "evaluate_on_device": EvaluateOnDevice,
+    }
+    model = create_model("Config", __base__=Section, **{name: (kind, ...) for name, kind in sections.items()})
+    path = paths.CONFIGS / f"{params.task}.yaml"
+    return Settings(params, task, validate(model, read(path), path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Parse a YAML mapping; raises UserError when it is absent, malformed or not a mapping."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run from the top of the repository") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must be a mapping of keys to values")
+    return content
+
+
+def validate(model: type[BaseModel], content: Any, path: Path, prefix: str = "") -> Any:
+    """Validate ``content`` against ``model``; raises UserError naming file, key, value and what is allowed."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
+        value = "" if first["type"] == "missing" else f" = {first['input']!r}"
+        raise UserError(f"{path}: {key}{value}: {first['msg']}") from None

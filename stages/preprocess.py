@@ -1,0 +1,26 @@
+"""Preprocess: reads data/raw, writes data/prepared (memory-mapped shards), metrics/data.json and plots/samples."""
+
+from pathlib import Path
+
+from edge import errors, files, paths, settings
+
+
+def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int) -> dict:
+    """Prepare ``raw`` into splits; ``prepared`` and ``samples`` are replaced only when whole. Returns the counts."""
+    with files.atomic(prepared) as folder:
+        folder.mkdir()
+        counts = task.prepare(raw, folder, config, seed)
+    with files.atomic(samples) as folder:
+        folder.mkdir()
+        task.figures(prepared, folder)
+    return counts
+
+
+def main() -> None:
+    params, task, config = settings.load()
+    counts = preprocess(task, config.preprocess, paths.RAW, paths.PREPARED, paths.SAMPLES, params.seed)
+    files.write_json(paths.METRICS / "data.json", counts)
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,44 @@
+"""Train: reads data/prepared, writes models/model.keras, metrics/train.json and the plots of training."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from edge import errors, files, keras_file, paths, settings, shards, training
+
+
+def train(task, config, prepared: Path, seed: int):
+    """Train a model on the train split, choose by the val split, score the test split.
+
+    Returns the Keras model, its metrics, the learning curves (one row an epoch) and the test predictions
+    (columns ``actual`` and ``predicted``).
+    """
+    spec = shards.load_spec(prepared)
+    train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
+    training.make_deterministic(seed)
+    model = task.build(config, spec)
+    curves = training.fit(model, train_split, val, config, seed, task.augment(config, spec))
+    outputs = training.predict(model, test)
+    predicted = pd.DataFrame({"actual": test.y, "predicted": outputs.argmax(axis=1)}).map(spec.labels.__getitem__)
+    metrics = {
+        "test": task.score(test.y, outputs),
+        "val": task.score(val.y, training.predict(model, val)),
+        "parameters": model.count_params(),
+        "epochs": len(curves),
+    }
+    return model, metrics, curves, predicted
+
+
+def main() -> None:
+    params, task, config = settings.load()
+    model, metrics, curves, predicted = train(task, config.train, paths.PREPARED, params.seed)
+    keras_file.save(model, paths.KERAS)
+    files.write_json(paths.METRICS / "train.json", metrics)
+    with files.atomic(paths.CURVES) as path:
+        curves.to_csv(path, index=False, float_format="%.6g")
+    with files.atomic(paths.CONFUSION) as path:
+        predicted.to_csv(path, index=False)
+
+
+if __name__ == "__main__":
+    errors.run(main)

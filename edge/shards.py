@@ -41,8 +41,11 @@ class Split:
         return len(self.x)
 
     def inputs(self, rows: slice) -> np.ndarray:
-        """Model inputs, float32 [rows, *shape]."""
-        return self.x[rows].astype(np.float32) * np.float32(self.scale)
+        """Model inputs, float32 [rows, *shape]; mapped anew each time, so that pages once read do not stay in memory."""
+        x = self.x
+        if isinstance(x, np.memmap):
+            x = np.memmap(x.filename, x.dtype, "r", x.offset, x.shape)
+        return x[rows].astype(np.float32) * np.float32(self.scale)
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Model inputs in order, at most ``size`` rows in memory at a time."""

@@ -15,14 +15,17 @@ def train(task, config, prepared: Path, seed: int):
     """
     spec = shards.load_spec(prepared)
     train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
-    training.make_deterministic(seed)
-    model = task.build(config, spec)
-    curves = training.fit(model, train_split, val, config, seed, task.augment(config, spec))
-    outputs = training.predict(model, test)
-    predicted = pd.DataFrame({"actual": test.y, "predicted": outputs.argmax(axis=1)}).map(spec.labels.__getitem__)
+    training.deterministic(seed)
+    model = task.build(config, spec, seed)
+    history = training.fit(model, train_split, val, config, seed, task.augment(config, spec, seed))
+    curves = pd.DataFrame(history).rename_axis("epoch").reset_index()
+    model = training.with_scores(model)
+    outputs = keras_file.predict(model, test)
+    names = pd.Series(spec.labels)
+    predicted = pd.DataFrame({"actual": names[test.y].array, "predicted": names[outputs.argmax(axis=1)].array})
     metrics = {
         "test": task.score(test.y, outputs),
-        "val": task.score(val.y, training.predict(model, val)),
+        "val": task.score(val.y, keras_file.predict(model, val)),
         "parameters": model.count_params(),
         "epochs": len(curves),
     }

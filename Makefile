@@ -1,0 +1,34 @@
+# make repro   the whole pipeline: from sound to a measured model
+# make test    lint and tests
+# make bench   the figures of docs/results.md (long)
+# make lock    requirements.in -> requirements.txt with hashes
+# make clean   remove what the pipeline made; the DVC cache stays
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: repro test bench lock clean setup
+
+repro: setup
+	dvc repro
+
+test: setup
+	ruff check .
+	ruff format --check .
+	pytest
+
+bench: setup
+	python -m benchmarks
+
+lock: setup
+	python -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet uv
+	.venv/lock/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		requirements.in -o requirements.txt
+
+clean:
+	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.npz plots/samples plots/*.csv
+
+setup:
+	@./setup.sh

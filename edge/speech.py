@@ -1,0 +1,211 @@
+"""Synthetic speech: words spoken by many voices of espeak-ng and flite, as wav files in memory.
+
+Everything random is drawn before the first program starts, so the same arguments give the same bytes.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+import wave
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.errors import UserError
+
+UNKNOWN, SILENCE = "_unknown_", "_silence_"
+PACKAGES = {"espeak-ng": "espeak-ng", "flite": "flite", "sox": "sox"}  # program -> Debian package
+
+# What a keyword spotter hears when nobody says a keyword: short, common, phonetically diverse.
+OTHER_WORDS = tuple(
+    """apple back bag bath beach bird blue boat book boy bread bring cat chair cheese child coffee cold cup dance day dog
+    door dream earth egg eye face family father finger fish garden girl give glass green hair hand happy hello house
+    jump judge king kitchen lamp learn leaf light love milk money moon mother mouth music name never night oil orange
+    paper phone please pool power question quick rain read river room school sheila shoe sing sleep smile snow song
+    spring star stone street summer sun table teeth thing think thumb time tower tree under use very village visual
+    voice wait water week white wife window winter wood work world wow yellow young zoo""".split()
+)
+
+ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-gb-x-gbclan", "en-029", "en-us-nyc")
+VARIANTS = tuple(
+    """adam Alex Alicia Andrea Andy Annie antonio aunty belinda benjamin boris caleb david Denis Diogo ed edward edward2
+    Gene Gene2 gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee linda Marcelo Marco Mario Max
+    Michael michel miguel Mike Nguyen pablo paul pedro quincy RicishayMax RicishayMax2 RicishayMax3 rob robert sandro
+    shelby steph steph2 steph3 Storm travis Tweaky victor Zac anika f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2
+    klatt3 klatt4 klatt5 klatt6 grandma grandpa norbert""".split()
+)
+FLITE_VOICES = ("kal16", "awb", "rms", "slt")
+FLITE_SHARE = 2  # every so many-th clip of a word is flite's
+
+ESPEAK_RATE = 22050  # Hz, of everything espeak-ng writes
+NOISES = {  # SoX synth arguments
+    "white": ("whitenoise",),
+    "pink": ("pinknoise",),
+    "brown": ("brownnoise",),
+    "hum50": ("sawtooth", "50", "lowpass", "400"),
+    "hum60": ("sawtooth", "60", "lowpass", "400"),
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance to make: ``speed`` 1 is the engine's own, ``pitch`` is in octaves relative to the voice's own."""
+
+    label: str
+    text: str
+    engine: str
+    voice: str
+    speed: float
+    pitch: float
+
+    @property
+    def speaker(self) -> str:
+        return f"{self.engine}-{self.voice}"
+
+
+def synthesize(
+    words: Sequence[str],
+    per_word: int,
+    unknown_clips: int,
+    silence_clips: int,
+    rate: int,
+    seed: int,
+    unknown: Sequence[str] = OTHER_WORDS,
+    seconds: float = 1.0,
+) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (label, speaker, mono 16-bit wav at ``rate`` Hz) in a fixed order.
+
+    ``per_word`` clips of each word, label the word, the same voices for all words; ``unknown_clips`` of the texts in
+    ``unknown`` that are not among ``words``, label ``_unknown_``; ``silence_clips`` of noise ``seconds`` long, label
+    ``_silence_``. Speech is trimmed to where it is audible. Raises UserError when a program is missing or cannot
+    speak a word.
+    """
+    for program, package in PACKAGES.items():
+        if shutil.which(program) is None:
+            raise UserError(f"{program} is not installed: apt-get install {package}")
+    clips = plan(words, per_word, unknown_clips, seed, unknown)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        spoken = pool.map(lambda clip: encode(speak(clip, rate), rate), clips)
+        for clip, wav in tqdm(zip(clips, spoken, strict=True), "speaking", len(clips), unit="clip"):
+            yield clip.label, clip.speaker, wav
+    finally:
+        pool.shutdown(cancel_futures=True)
+    yield from silences(silence_clips, rate, seed, seconds)
+
+
+def plan(words: Sequence[str], per_word: int, unknown_clips: int, seed: int, unknown: Sequence[str]) -> list[Clip]:
+    """What to say, in whose voice: the i-th clip of every word has the same voice, speed and pitch are drawn anew."""
+    rng = np.random.default_rng(seed)
+    spoken = {word.casefold() for word in words}
+    others = [text for text in unknown if text.casefold() not in spoken]
+    if unknown_clips and not others:
+        raise UserError("no unknown words are left to speak: all of them are keywords")
+    texts = [(word, word, i) for word in words for i in range(per_word)]
+    texts += [(UNKNOWN, others[i % len(others)], i) for i in range(unknown_clips)]
+    voices = cast(max(per_word, unknown_clips), rng)
+    speeds, pitches = rng.uniform(0.7, 1.4, len(texts)), rng.uniform(-0.35, 0.35, len(texts))
+    return [
+        Clip(label, text, *voices[i], float(speed), float(pitch))
+        for (label, text, i), speed, pitch in zip(texts, speeds, pitches, strict=True)
+    ]
+
+
+def cast(count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """``count`` voices (engine, voice): flite at its share, otherwise espeak-ng accents and variants in random order."""
+    pairs = [f"{accent}+{variant}" for accent in ACCENTS for variant in VARIANTS]
+    rng.shuffle(pairs)
+    voices, flite = [], 0
+    for i in range(count):
+        if i % FLITE_SHARE == FLITE_SHARE - 1:
+            voices.append(("flite", FLITE_VOICES[flite % len(FLITE_VOICES)]))
+            flite += 1
+        else:
+            voices.append(("espeak", pairs[(i - flite) % len(pairs)]))
+    return voices
+
+
+def speak(clip: Clip, rate: int) -> np.ndarray:
+    """One utterance, float64 [samples] in -1..1 at ``rate`` Hz, trimmed; raises UserError when nothing is heard."""
+    made, samples = espeak(clip) if clip.engine == "espeak" else flite(clip)
+    samples = trim(resample(samples, made, rate), rate)
+    if len(samples) == 0:
+        raise UserError(f"{clip.engine} cannot speak {clip.text!r}: write it the way it sounds in English letters")
+    return samples
+
+
+def espeak(clip: Clip) -> tuple[int, np.ndarray]:
+    """(rate, samples) by espeak-ng."""
+    options = ["-v", clip.voice, "-s", str(round(175 * clip.speed)), "-p", str(round(50 + 100 * clip.pitch)), "-z"]
+    wav = execute(["espeak-ng", *options, "--stdin", "--stdout"], clip.text)
+    return ESPEAK_RATE, pcm(wav[44:])
+
+
+def flite(clip: Clip) -> tuple[int, np.ndarray]:
+    """(rate, samples) by flite."""
+    features = {"duration_stretch": 1 / clip.speed, "f0_shift": 2**clip.pitch}
+    options = [part for name, value in features.items() for part in ("--setf", f"{name}={value:.3f}")]
+    wav = execute(["flite", "-voice", clip.voice, *options, "-t", clip.text, "-o", "/dev/stdout"])
+    return int.from_bytes(wav[24:28], "little"), pcm(wav[44:])
+
+
+def silences(count: int, rate: int, seed: int, seconds: float) -> Iterator[tuple[str, str, bytes]]:
+    """``count`` clips of SoX noise, kinds in turn, each at a level of its own between -70 and -20 dB of full scale."""
+    rng = np.random.default_rng([seed, 1])
+    size = round(rate * seconds)
+    each = -(-count // len(NOISES))
+    pieces = {}
+    for kind, arguments in NOISES.items():
+        start = float(rng.uniform(0, 60))  # SoX's own noise is always the same: begin somewhere else
+        length = ["synth", f"{start + (each + 1) * seconds:.3f}", *arguments, "trim", f"{start:.3f}"]
+        raw = execute(["sox", "-R", "-n", "-D", "-r", str(rate), "-b", "16", "-c", "1", "-t", "raw", "-", *length])
+        pieces[kind] = pcm(raw)
+    for i in range(count):
+        kind = list(NOISES)[i % len(NOISES)]
+        piece = pieces[kind][i // len(NOISES) * size :][:size]
+        level = 10 ** (rng.uniform(-70, -20) / 20)
+        yield SILENCE, f"sox-{kind}-{i // len(NOISES)}", encode(piece / np.sqrt(np.mean(piece**2)) * level, rate)
+
+
+def execute(command: list[str], text: str = "") -> bytes:
+    """Standard output of a program given ``text`` on standard input; raises UserError with its complaint if it fails."""
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
+    if done.returncode:
+        raise UserError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def pcm(data: bytes) -> np.ndarray:
+    """16-bit little-endian samples as float64 in -1..1."""
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2") / 32768
+
+
+def encode(samples: np.ndarray, rate: int) -> bytes:
+    """float [samples] in -1..1 as a mono 16-bit wav file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def resample(samples: np.ndarray, old: int, new: int) -> np.ndarray:
+    """Change the rate by cutting or extending the spectrum, after padding to a whole number of new samples."""
+    padded = np.pad(samples, (0, old // 50))
+    count = round(len(padded) * new / old)
+    return np.fft.irfft(np.fft.rfft(padded)[: count // 2 + 1], count) * (count / len(padded))
+
+
+def trim(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Cut leading and trailing parts 40 dB below the loudest 10 ms, leaving 20 ms of them; empty if all is silent."""
+    frame = rate // 100
+    frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
+    power = np.mean(frames**2, axis=1) if len(frames) else np.zeros(1)
+    if power.max() < 1e-6:
+        return samples[:0]
+    heard = np.flatnonzero(power > power.max() * 1e-4)
+    return samples[max(0, heard[0] - 2) * frame : (heard[-1] + 3) * frame]

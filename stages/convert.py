@@ -1,0 +1,54 @@
+"""Convert: reads models/model.keras, writes models/model.onnx (fp32), a reference pair and metrics/convert.json."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edge import errors, export, files, keras_file, ort, paths, provenance, settings, shards
+
+
+def parity(keras_scores: np.ndarray, onnx_scores: np.ndarray, tolerance: float) -> dict:
+    """Largest difference and share of equal answers of two [n, labels] arrays; UserError above ``tolerance``."""
+    difference = float(np.abs(keras_scores - onnx_scores).max())
+    if not difference <= tolerance:
+        raise errors.UserError(
+            f"ONNX and Keras differ by {difference:.2g}, more than convert.tolerance = {tolerance:g}: "
+            "the conversion is wrong, or the tolerance is below float32 rounding"
+        )
+    agreement = float(np.mean(keras_scores.argmax(axis=1) == onnx_scores.argmax(axis=1)))
+    return {"largest_difference": difference, "agreement": agreement}
+
+
+def convert(config, keras_path: Path, prepared: Path, onnx_path: Path, reference: Path, metadata: dict) -> dict:
+    """Write the ONNX model and its reference input and output; returns the parity on the whole test split."""
+    spec, test = shards.load_spec(prepared), shards.load(prepared, "test")
+    model = keras_file.load(keras_path)
+    with files.atomic(onnx_path) as temporary:
+        nodes = export.to_onnx(model, spec, config.opset, metadata, temporary)
+        outputs = ort.predict(temporary, test)
+        metrics = parity(keras_file.predict(model, test), outputs, config.tolerance)
+    with files.atomic(reference) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **{spec.input: test.inputs(slice(0, 1)), "scores": outputs[:1]})
+    return metrics | {"nodes": nodes, "bytes": onnx_path.stat().st_size}
+
+
+def main() -> None:
+    params, task, config = settings.load()
+    spec = shards.load_spec(paths.PREPARED)
+    metadata = spec.metadata | {
+        "task": params.task,
+        "labels": list(spec.labels),
+        "input": {"name": spec.input, "shape": ["batch", *spec.shape], "scale": spec.scale},
+        "quantization": "fp32",
+        "params": {name: getattr(config, name).model_dump(mode="json") for name in ("collect", "preprocess", "train")},
+        "seed": params.seed,
+        "git_commit": provenance.commit(),
+        "data_sha256": provenance.data_sha256(paths.PREPARED),
+        "parent_sha256": files.sha256(paths.KERAS),
+    }
+    metrics = convert(config.convert, paths.KERAS, paths.PREPARED, paths.ONNX, paths.REFERENCE, metadata)
+    files.write_json(paths.METRICS / "convert.json", metrics)
+
+
+if __name__ == "__main__":
+    errors.run(main)

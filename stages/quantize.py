@@ -1,0 +1,39 @@
+"""Quantize: reads models/model.onnx and the calibration set, writes models/edge.onnx and metrics/quantize.json."""
+
+from pathlib import Path
+
+import onnx
+
+from edge import errors, files, ort, paths, provenance, quantization, settings, shards
+
+
+def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Path) -> dict:
+    """Write ``target``, the model that ships; returns its scores on the test split against those of ``source``."""
+    test = shards.load(prepared, "test")
+    with files.atomic(target) as temporary:
+        quantization.SCHEMES[scheme](source, temporary, shards.load(prepared, "calibration"), config)
+        if scheme != "fp32":
+            model = onnx.load(temporary)
+            parent = {"quantization": scheme, "parent_sha256": files.sha256(source)}
+            provenance.write(model, provenance.read(onnx.load(source)) | parent)
+            onnx.checker.check_model(model)
+            onnx.save(model, temporary)
+        outputs = ort.predict(temporary, test)
+    original = ort.predict(source, test)
+    scores, before = task.score(test.y, outputs), task.score(test.y, original)
+    return scores | {
+        f"{task.LABEL}_drop": before[task.LABEL] - scores[task.LABEL],
+        "agreement": float((outputs.argmax(axis=1) == original.argmax(axis=1)).mean()),
+        "bytes": target.stat().st_size,
+        "bytes_against_fp32": target.stat().st_size / source.stat().st_size,
+    }
+
+
+def main() -> None:
+    params, task, config = settings.load()
+    metrics = quantize(task, params.quant, config.quantize, paths.ONNX, paths.PREPARED, paths.EDGE)
+    files.write_json(paths.METRICS / "quantize.json", metrics)
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,126 @@
+"""Image classification: which digit, letter or thing a small picture shows."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from edge.errors import UserError
+from edge.settings import Recipe, Section
+from edge.shards import SPLITS, Spec
+
+LABEL = "accuracy"
+SHAPE = (8, 8, 1)
+
+
+class Collect(Section):
+    """Where the pictures come from."""
+
+    source: Literal["digits"]
+
+
+class Preprocess(Section):
+    """How the pictures are split."""
+
+    val: float = Field(gt=0, lt=0.5)
+    test: float = Field(gt=0, lt=0.5)
+    calibration: float = Field(gt=0, lt=0.5)
+
+
+class Train(Recipe):
+    """The model and how it is trained."""
+
+    architecture: Literal["lenet", "dense"]
+    width: int = Field(ge=1, le=1024)
+
+
+def sources() -> dict:
+    """Sources by name: callables (config, folder, seed) that fill the folder."""
+    return {"digits": digits}
+
+
+def digits(config: Collect, out: Path, seed: int) -> None:
+    """The 1,797 handwritten digits, 8 x 8 pixels of 0 to 16, that scikit-learn bundles (E. Alpaydin, C. Kaynak, UCI)."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    np.save(out / "pixels.npy", bunch.images.astype(np.uint8)[..., None])
+    rows = {"id": range(len(bunch.target)), "label": bunch.target, "source": "digits"}
+    rows["sha256"] = [hashlib.sha256(picture.astype(np.uint8).tobytes()).hexdigest() for picture in bunch.images]
+    pd.DataFrame(rows).to_csv(out / "manifest.csv", index=False)
+
+
+def share(digest: str, purpose: str) -> float:
+    """A number in 0…1 that depends on the content and the purpose alone, so that a picture never changes its split."""
+    return int(hashlib.sha256(f"{purpose}:{digest}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+def split_of(digest: str, config: Preprocess) -> str:
+    """The split of a picture, by a hash of its content."""
+    place = share(digest, "split")
+    if place < config.test:
+        return "test"
+    if place < config.test + config.val:
+        return "val"
+    return "calibration" if share(digest, "calibration") < config.calibration else "train"
+
+
+def prepare(raw: Path, out: Path, config: Preprocess, seed: int) -> dict:
+    """Write uint8 shards [n, 8, 8, 1] and their manifest; duplicates are dropped. Returns the counts."""
+    pixels = np.load(raw / "pixels.npy", mmap_mode="r", allow_pickle=False)
+    manifest = pd.read_csv(raw / "manifest.csv", dtype={"label": str})
+    unique = manifest.drop_duplicates("sha256")
+    unique = unique.assign(split=[split_of(digest, config) for digest in unique.sha256])
+    labels = tuple(sorted(unique.label.unique()))
+    for split in SPLITS:
+        rows = unique[unique.split == split]
+        absent = set(labels) - set(rows.label)
+        if absent:
+            raise UserError(f"split {split} has no picture of {min(absent)}: collect more, or raise preprocess.{split}")
+        np.save(out / f"{split}.x.npy", pixels[rows.index])
+        np.save(out / f"{split}.y.npy", rows.label.map(labels.index).to_numpy(np.int64))
+    unique.to_csv(out / "manifest.csv", index=False)
+    Spec("pixels", SHAPE, 1.0, labels, {"pixel_range": [0, 16]}).save(out)
+    return {split: int((unique.split == split).sum()) for split in SPLITS} | {"duplicates": len(manifest) - len(unique)}
+
+
+def build(config: Train, spec: Spec, seed: int):
+    """A Keras model: pixels 0…16, float32 [batch, 8, 8, 1] -> logits [batch, labels]."""
+    import keras
+
+    from edge.architectures import ARCHITECTURES
+
+    pixels = keras.Input(spec.shape, name=spec.input)
+    features = keras.layers.Rescaling(1 / 16, name="features")(pixels)
+    logits = ARCHITECTURES[config.architecture](features, len(spec.labels), config.width)
+    return keras.Model(pixels, logits)
+
+
+def augment(config: Train, spec: Spec, seed: int) -> None:
+    """None: the digits are centred already."""
+
+
+def score(labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+    """Top-1 accuracy and macro-F1 of scores [n, labels] against label indices [n]."""
+    from sklearn.metrics import accuracy_score, f1_score
+
+    answers = outputs.argmax(axis=1)
+    return {
+        "accuracy": float(accuracy_score(labels, answers)),
+        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
+    }
+
+
+def figures(prepared: Path, out: Path) -> None:
+    """One picture a class: the first training example."""
+    import matplotlib.image
+
+    from edge import shards
+
+    split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
+    for index, label in enumerate(spec.labels):
+        first = split.x[int(np.argmax(split.y == index)), ..., 0]
+        matplotlib.image.imsave(out / f"{label}.png", np.kron(first, np.ones((16, 16))), cmap="gray_r")

@@ -1,0 +1,77 @@
+"""A copy of the project in a folder of its own, to run the pipeline in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.imports import ROOT
+
+PARTS = (".dvc/config", ".dvcignore", ".gitignore", "configs", "data", "device", "devices.yaml", "dvc.yaml", "edge")
+PARTS += ("metrics/.gitignore", "models/.gitignore", "params.yaml", "plots/.gitignore", "stages", "tasks")
+
+
+class Project:
+    """A git and DVC repository with the pipeline's code and nothing else."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess:
+        """Run a program of this Python environment in the project; the result has its exit status and its text."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("DVC", "MLFLOW", "EDGE_", "PYTHONPATH"))
+        }
+        environment |= {
+            "PATH": path,
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
+        } | variables
+        return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+    def ok(self, *words: str, **variables: str) -> str:
+        """Run a program that must succeed; returns what it printed."""
+        result = self.run(*words, **variables)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+
+def copy_project(folder: Path) -> Project:
+    """The project's code in ``folder``, with the toy task, committed, without its data and results."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "--", *PARTS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in tracked.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / "metrics").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "tests/toy/toy.py", folder / "tasks/toy.py")
+    shutil.copy(ROOT / "tests/toy/toy.yaml", folder / "configs/toy.yaml")
+    project = Project(folder)
+    project.ok("git", "init", "--quiet")
+    project.ok("git", "config", "user.name", "Test")
+    project.ok("git", "config", "user.email", "test@example.org")
+    project.ok("git", "add", ".")
+    project.ok("git", "commit", "--quiet", "-m", "The pipeline")
+    return project
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory) -> Project:
+    """The project after a full run of the toy task."""
+    project = copy_project(tmp_path_factory.mktemp("toy"))
+    params = project.folder / "params.yaml"
+    params.write_text(params.read_text().replace("task: keyword_spotting ", "task: toy "))
+    project.ok("dvc", "repro")
+    project.ok("git", "add", ".")
+    project.ok("git", "commit", "--quiet", "-m", "A run")
+    return project

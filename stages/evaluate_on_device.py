@@ -20,7 +20,8 @@ def evaluate(board: device.Device, model: Path, split: shards.Split, config, tas
     stored = np.ascontiguousarray(split.x[rows])
     results = device.evaluate(board, model, stored, split.scale, config.warmup, config.runs)
     milliseconds = results.latencies / 1e6
-    metrics = {**task.score(split.y[rows], results.outputs), **results.report}
+    report = {key: value for key, value in results.report.items() if key not in ("bundle", "run_id")}
+    metrics = task.score(split.y[rows], results.outputs) | report
     metrics |= compare(results.outputs, on_host(model, stored, split.scale))
     metrics |= {
         "accuracy_clips": len(rows),

@@ -61,7 +61,7 @@ def test_metrics_locally_and_over_ssh(tmp_path, model, split):
     assert (here["samples"], here["threads"], here["accuracy_clips"]) == (70, 1, 70)
     assert here["latency_ms"]["p50"] == pytest.approx(np.median(latencies))
     strings = {key for key, value in here.items() if isinstance(value, str)}
-    assert strings == {"bundle", "machine", "model_sha256", "run_id", "runtime"}
+    assert strings == {"machine", "model_sha256", "runtime"}
 
 
 @pytest.mark.parametrize(

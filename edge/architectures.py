@@ -16,7 +16,8 @@ def _normalised(x):
 def ds_cnn(features, classes: int, channels: int = 96, blocks: int = 4, dropout: float = 0.2):
     """Depthwise separable CNN (Zhang et al. 2017, Hello Edge, arXiv:1711.07128).
 
-    One wide convolution with half the ``channels``, then ``blocks`` depthwise and pointwise pairs, of which the first halves the resolution.
+    One wide convolution with half the ``channels``, then ``blocks`` depthwise and pointwise pairs, of which the first
+    halves the resolution.
     """
     x = layers.Conv2D(channels // 2, (10, 4), strides=2, padding="same", use_bias=False)(_image(features))
     x = _normalised(x)

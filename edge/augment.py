@@ -1,7 +1,7 @@
 """Augmentation of audio: the same clips as another speaker, microphone or room might have given them.
 
-``Waveforms`` works on batches inside tf.data, with stateless random numbers: the same seed gives the same clips. ``SpecAugment`` is a layer
-behind the front end that acts in training only.
+``Waveforms`` works on batches inside tf.data, with stateless random numbers: the same seed gives the same clips.
+``SpecAugment`` is a layer behind the front end that acts in training only.
 """
 
 import keras
@@ -27,11 +27,12 @@ class Augment(Section):
 
 
 def coloured_noise(rows: int, samples: int, seed: int) -> np.ndarray:
-    """Noise of power 1 whose power falls with frequency to the power 0 (white) to 2 (brown), float32 [rows, samples]."""
+    """Noise of power 1 from white to brown (power falls as frequency^0 to frequency^2), float32 [rows, samples]."""
     random = np.random.default_rng(seed)
     frequency = np.arange(1, samples // 2 + 2)
     exponent = random.uniform(0, 2, (rows, 1))
     spectrum = random.normal(size=(2, rows, len(frequency))) * frequency ** (-exponent / 2)
+    spectrum[:, :, 0] = 0  # no constant part
     noise = np.fft.irfft(spectrum[0] + 1j * spectrum[1], samples)
     return (noise / noise.std(axis=1, keepdims=True)).astype(np.float32)
 
@@ -39,7 +40,7 @@ def coloured_noise(rows: int, samples: int, seed: int) -> np.ndarray:
 class Waveforms:
     """Callable on a batch: (x float32 [batch, samples], y, seed int [2]) -> (x, y).
 
-    ``background``, float32 [rows, samples], is mixed in beside coloured noise (silence of the training split, for example).
+    ``background``, float32 [rows, samples], is mixed in beside coloured noise: silence of the training split, say.
     """
 
     def __init__(self, cfg: Augment, sample_rate: int, samples: int, seed: int, background: np.ndarray | None = None):
@@ -68,7 +69,7 @@ class Waveforms:
 
 
 def _resample(x, speed, shift):
-    """Read [batch, samples] ``speed`` times as fast about the middle, ``shift`` samples later, with silence beyond the ends."""
+    """Read [batch, samples] ``speed`` times as fast about the middle, ``shift`` samples later; silence beyond."""
     samples = x.shape[1]
     middle = (samples - 1) / 2
     position = (tf.range(samples, dtype=tf.float32) - middle) * speed + middle - shift
@@ -91,7 +92,9 @@ class SpecAugment(keras.layers.Layer):
 
     def __init__(self, warp, stretch, mask_frames, mask_bins, seed, **kwargs):
         super().__init__(**kwargs)
-        self.settings = dict(warp=warp, stretch=stretch, mask_frames=mask_frames, mask_bins=mask_bins, seed=seed)
+        self.settings = {
+            "warp": warp, "stretch": stretch, "mask_frames": mask_frames, "mask_bins": mask_bins, "seed": seed
+        }  # fmt: skip
         self.generator = keras.random.SeedGenerator(seed)
 
     def get_config(self):

@@ -9,9 +9,16 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage's ``main``; a UserError becomes one line on stderr and exit status 1."""
+    """Run a stage's ``main``; a UserError or a missing file becomes one line on stderr and exit status 1."""
     try:
         main()
     except UserError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        sys.exit(1)
+        stop(str(error))
+    except FileNotFoundError as error:
+        stop(f"{error.filename} is missing: `dvc repro` runs the stages that make it")
+
+
+def stop(message: str) -> None:
+    """Print one line and exit with status 1."""
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    sys.exit(1)

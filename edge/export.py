@@ -21,7 +21,7 @@ def to_onnx(model, spec: Spec, opset: int, metadata: dict, path: Path) -> int:
     The output of the layer ``features`` keeps that name inside the graph, so that later steps find where the front
     end stops. ONNX Runtime's basic optimizations fold batch norm into the convolutions; all operators stay standard.
     """
-    both = tf.keras.Model(model.inputs, [model.output, model.get_layer(FEATURES).output])
+    both = tf.keras.Model(model.input, [model.output, model.get_layer(FEATURES).output])
 
     def scores_and_features(x):
         scores, features = both(x, training=False)

@@ -1,8 +1,9 @@
 """Front ends: waveform in, log-mel or MFCC frames out, from operations that every runtime has and does fast.
 
-Frames are cut by slice, reshape and concat; the DFT is two matrix products over the bins that a mel filter sees. A periodic Hann window is
-symmetric about its middle, so with the phase counted from there the cosine part needs only the sum of a frame's two halves
-and the sine part only their difference: half the products. Mel scale and triangles as in HTK (Young et al., The HTK Book).
+Frames are cut by slice, reshape and concat; the DFT is two matrix products over the bins that a mel filter sees. A
+periodic Hann window is symmetric about its middle, so with the phase counted from there the cosine part needs only the
+sum of a frame's two halves and the sine part only their difference: half the products. Mel scale and triangles as in HTK
+(Young et al., The HTK Book).
 """
 
 import keras
@@ -25,15 +26,18 @@ def mel_filters(sample_rate: int, fft: int, bins: int, low: float, high: float) 
 class LogMel(keras.layers.Layer):
     """Waveform float32 [batch, samples] -> log-mel energies [batch, frames, bins].
 
-    ``window`` (even) and ``hop`` in samples, ``low`` and ``high`` in Hz. ``floor`` is added to the energies relative to the clip's mean
-    energy, so that loudness cancels; each clip is then brought to mean 0 and standard deviation 1.
+    ``window`` (even) and ``hop`` in samples, ``low`` and ``high`` in Hz. ``floor`` is added to the energies relative to
+    the clip's mean energy, so that loudness cancels. The mean over time of each bin is then taken off, and with it most of
+    what a voice, microphone or room adds to every frame alike (cepstral mean subtraction: Atal 1974); the whole clip is
+    brought to standard deviation 1.
     """
 
     def __init__(self, sample_rate, window, hop, fft, bins, low, high, floor, **kwargs):
         super().__init__(**kwargs)
-        self.settings = dict(
-            sample_rate=sample_rate, window=window, hop=hop, fft=fft, bins=bins, low=low, high=high, floor=floor
-        )
+        self.settings = {
+            "sample_rate": sample_rate, "window": window, "hop": hop, "fft": fft,
+            "bins": bins, "low": low, "high": high, "floor": floor,
+        }  # fmt: skip
         if window % 2 or window > fft:
             raise ValueError(f"window = {window} must be even and not longer than fft = {fft}")
         self.window, self.hop, self.floor = window, hop, floor
@@ -71,16 +75,18 @@ class LogMel(keras.layers.Layer):
 
     def call(self, waveform):
         frames = self.cut(waveform)
-        half = self.window // 2
-        right = frames[:, :, half:]
-        left = frames[:, :, half:0:-1]
+        count, half, bins = frames.shape[1], self.window // 2, self.filters.shape[1]
+        frames = ops.reshape(frames, (-1, self.window))
+        right = frames[:, half:]
+        left = frames[:, half:0:-1]
         real = ops.matmul(right + left, self.cosine)
         imaginary = ops.matmul(right - left, self.sine)
         energy = ops.matmul(real * real + imaginary * imaginary, self.filters)
+        energy = ops.reshape(energy, (-1, count, bins))
         loudness = ops.mean(energy, axis=(1, 2), keepdims=True) + 1e-10
         logarithm = ops.log(energy / loudness + self.floor)
-        centred = logarithm - ops.mean(logarithm, axis=(1, 2), keepdims=True)
-        return centred * ops.rsqrt(ops.mean(centred * centred, axis=(1, 2), keepdims=True) + 1e-6)
+        centred = logarithm - ops.mean(logarithm, axis=1, keepdims=True)
+        return centred / ops.sqrt(ops.mean(centred * centred, axis=(1, 2), keepdims=True) + 1e-6)
 
 
 @keras.saving.register_keras_serializable("edge")

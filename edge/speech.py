@@ -4,6 +4,7 @@ Everything random is drawn before the first program starts, so the same argument
 """
 
 import io
+import math
 import os
 import shutil
 import subprocess
@@ -53,7 +54,11 @@ NOISES = {  # SoX synth arguments
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance to make: ``speed`` 1 is the engine's own, ``pitch`` is in octaves relative to the voice's own."""
+    """One utterance to make. ``speed`` and ``pitch`` are relative to the voice's own.
+
+    ``tract`` is how much shorter the speaker's vocal tract is than the recorded one's: all frequencies are so many
+    times higher (flite only, which has few voices; espeak-ng's variants differ in it already).
+    """
 
     label: str
     text: str
@@ -61,6 +66,7 @@ class Clip:
     voice: str
     speed: float
     pitch: float
+    tract: float
 
     @property
     def speaker(self) -> str:
@@ -108,11 +114,8 @@ def plan(words: Sequence[str], per_word: int, unknown_clips: int, seed: int, unk
     texts = [(word, word, i) for word in words for i in range(per_word)]
     texts += [(UNKNOWN, others[i % len(others)], i) for i in range(unknown_clips)]
     voices = cast(max(per_word, unknown_clips), rng)
-    speeds, pitches = rng.uniform(0.7, 1.4, len(texts)), rng.uniform(-0.35, 0.35, len(texts))
-    return [
-        Clip(label, text, *voices[i], float(speed), float(pitch))
-        for (label, text, i), speed, pitch in zip(texts, speeds, pitches, strict=True)
-    ]
+    ways = np.exp2(rng.uniform((-0.5, -0.35, -0.25), (0.5, 0.35, 0.25), (len(texts), 3)))
+    return [Clip(label, text, *voices[i], *way) for (label, text, i), way in zip(texts, ways.tolist(), strict=True)]
 
 
 def cast(count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
@@ -140,17 +143,17 @@ def speak(clip: Clip, rate: int) -> np.ndarray:
 
 def espeak(clip: Clip) -> tuple[int, np.ndarray]:
     """(rate, samples) by espeak-ng."""
-    options = ["-v", clip.voice, "-s", str(round(175 * clip.speed)), "-p", str(round(50 + 100 * clip.pitch)), "-z"]
+    options = ["-v", clip.voice, "-s", str(round(175 * clip.speed)), "-p", str(round(50 + 100 * math.log2(clip.pitch))), "-z"]
     wav = execute(["espeak-ng", *options, "--stdin", "--stdout"], clip.text)
     return ESPEAK_RATE, pcm(wav[44:])
 
 
 def flite(clip: Clip) -> tuple[int, np.ndarray]:
-    """(rate, samples) by flite."""
-    features = {"duration_stretch": 1 / clip.speed, "f0_shift": 2**clip.pitch}
+    """(rate, samples) by flite: played ``tract`` times as fast, with speed and pitch set to make up for that."""
+    features = {"duration_stretch": clip.tract / clip.speed, "f0_shift": clip.pitch / clip.tract}
     options = [part for name, value in features.items() for part in ("--setf", f"{name}={value:.3f}")]
     wav = execute(["flite", "-voice", clip.voice, *options, "-t", clip.text, "-o", "/dev/stdout"])
-    return int.from_bytes(wav[24:28], "little"), pcm(wav[44:])
+    return round(int.from_bytes(wav[24:28], "little") * clip.tract), pcm(wav[44:])
 
 
 def silences(count: int, rate: int, seed: int, seconds: float) -> Iterator[tuple[str, str, bytes]]:

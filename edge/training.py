@@ -31,8 +31,8 @@ def fit(
 ) -> dict[str, list[float]]:
     """Train ``model`` (inputs -> logits) in place; returns the history of loss and accuracy per epoch.
 
-    ``augment(x, y, seed)`` changes a batch inside tf.data. The weights of the lowest validation loss are kept. Call ``deterministic`` before
-    building the model. Raises UserError where the loss is not finite.
+    ``augment(x, y, seed)`` changes a batch inside tf.data. The weights of the lowest validation loss are kept. Call
+    ``deterministic`` before building the model. Raises UserError where the loss is not finite.
     """
     classes = model.output_shape[-1]
     batch = min(cfg.batch, len(train))
@@ -74,7 +74,7 @@ def deterministic(seed: int) -> None:
 
 def with_scores(model: keras.Model) -> keras.Model:
     """The model as users run it: its output ``scores``, float32 [batch, labels], are probabilities."""
-    return keras.Model(model.inputs, keras.layers.Softmax(name="scores")(model.output))
+    return keras.Model(model.input, keras.layers.Softmax(name="scores")(model.output))
 
 
 class _Finite(keras.callbacks.Callback):
@@ -117,7 +117,8 @@ def _in_order(split: Split, batch: int, classes: int) -> tf.data.Dataset:
 
     def rows() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(split), batch):
-            yield split.inputs(slice(start, start + batch)), np.eye(classes, dtype=np.float32)[split.y[start : start + batch]]
+            chosen = slice(start, start + batch)
+            yield split.inputs(chosen), np.eye(classes, dtype=np.float32)[split.y[chosen]]
 
     signature = (tf.TensorSpec((None, *split.x.shape[1:])), tf.TensorSpec((None, classes)))
     batches = tf.data.Dataset.from_generator(rows, output_signature=signature).prefetch(2)

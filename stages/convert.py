@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import errors, export, files, keras_file, ort, paths, provenance, settings, shards
+from edge import errors, files, ort, paths, provenance, settings, shards
 
 
 def parity(keras_scores: np.ndarray, onnx_scores: np.ndarray, tolerance: float) -> dict:
@@ -21,6 +21,8 @@ def parity(keras_scores: np.ndarray, onnx_scores: np.ndarray, tolerance: float) 
 
 def convert(config, keras_path: Path, prepared: Path, onnx_path: Path, reference: Path, metadata: dict) -> dict:
     """Write the ONNX model and its reference input and output; returns the parity on the whole test split."""
+    from edge import export, keras_file  # TensorFlow: imported once the settings are known to be right
+
     spec, test = shards.load_spec(prepared), shards.load(prepared, "test")
     model = keras_file.load(keras_path)
     with files.atomic(onnx_path) as temporary:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from edge import errors, files, keras_file, paths, settings, shards, training
+from edge import errors, files, paths, settings, shards
 
 
 def train(task, config, prepared: Path, seed: int):
@@ -13,6 +13,8 @@ def train(task, config, prepared: Path, seed: int):
     Returns the Keras model, its metrics, the learning curves (one row an epoch) and the test predictions
     (columns ``actual`` and ``predicted``).
     """
+    from edge import keras_file, training  # TensorFlow: imported once the settings are known to be right
+
     spec = shards.load_spec(prepared)
     train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
     training.deterministic(seed)
@@ -34,6 +36,8 @@ def train(task, config, prepared: Path, seed: int):
 
 def main() -> None:
     params, task, config = settings.load()
+    from edge import keras_file
+
     model, metrics, curves, predicted = train(task, config.train, paths.PREPARED, params.seed)
     keras_file.save(model, paths.KERAS)
     files.write_json(paths.METRICS / "train.json", metrics)

@@ -1,0 +1,23 @@
+"""Prints the accuracy of image classification on scikit-learn's handwritten digits, for lenet and dense, fp32 and int8."""
+
+from benchmarks.clone import clone, row
+
+WIDTHS = {"lenet": 32, "dense": 256}
+
+
+def main() -> None:
+    with clone() as here:
+        here.set("params.yaml", task="image_classification")
+        for architecture, width in WIDTHS.items():
+            here.set("configs/image_classification.yaml", train__architecture=architecture, train__width=width)
+            here.set("params.yaml", quant="fp32")
+            here.run("dvc", "repro")
+            fp32 = here.metrics("device")["accuracy"]
+            here.set("params.yaml", quant="int8")
+            here.run("dvc", "repro")
+            int8 = here.metrics("device")["accuracy"]
+            row(f"handwritten digits, {architecture}, fp32 and int8", "at least 98 %", f"{fp32:.1%}, {int8:.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Preprocessing measured: clips a second against one SoX process a clip, and peak memory as clips grow in number.
+
+    python -m benchmarks.preprocess [--clips 1000] [--few 3000] [--many 30000]
+
+Data are tones in noise, made here. One JSON object is printed.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edge import audio_prepare, audio_sources, paths, settings, sox, speech
+from edge.errors import UserError, run
+
+WORDS = ("low", "high")
+CHAINS = {  # name -> rate of the clips, effects
+    "16 kHz, no effects": (16000, {}),
+    "8 kHz to 16 kHz": (8000, {}),
+    "44.1 kHz to 16 kHz": (44100, {}),
+    "16 kHz, trim": (16000, {"trim": 1.0}),
+    "8 kHz to 16 kHz, high-pass, low-pass, gain": (8000, {"highpass": 60.0, "lowpass": 7000.0, "gain": -3.0}),
+}
+
+
+def clips(count: int, rate: int = 16000) -> Iterator[tuple[str, str, str, bytes]]:
+    """Rows (id, label, speaker, wav) for ``edge.audio_sources.store``: 0.3 s to 1 s, loud up to the borders."""
+    rng = np.random.default_rng(1)
+    for number in range(count):
+        seconds = np.arange(int(rng.integers(3 * rate // 10, rate))) / rate
+        tone = 0.3 * np.sin(2 * np.pi * (300 + 900 * (number % 2)) * seconds)
+        wav = speech.encode(tone + rng.normal(0, 0.05, len(seconds)), rate)
+        yield f"{number:06}.wav", WORDS[number % 2], f"speaker{number % 200}", wav
+
+
+def one_by_one(wavs: list[bytes], arguments: list[str]) -> list[np.ndarray]:
+    """What is compared against: a SoX process for every clip."""
+    words = ["sox", *sox.QUIET, "-t", "wav", "-", *sox.INT16, "-", *arguments]
+    done = (subprocess.run(words, input=wav, capture_output=True, check=True) for wav in wavs)
+    return [np.frombuffer(each.stdout, "<i2") for each in done]
+
+
+def together(wavs: list[bytes], arguments: list[str]) -> list[np.ndarray]:
+    """What the pipeline does, in its chunks."""
+    results = []
+    for start in range(0, len(wavs), audio_prepare.CHUNK):
+        pcms = [sox.read(wav, ".wav") for wav in wavs[start : start + audio_prepare.CHUNK]]
+        results += sox.convert(pcms, arguments)
+    return results
+
+
+def speed(count: int, rate: int, chosen: dict, rounds: int = 3) -> dict[str, float]:
+    """Best of ``rounds`` of each way, taken in turns, and the largest difference between their samples."""
+    wavs = [wav for *_, wav in clips(count, rate)]
+    arguments = sox.effects(16000, **chosen)
+    best = {}
+    for _ in range(rounds):
+        for way in (one_by_one, together):
+            start = time.perf_counter()
+            outputs = way(wavs, arguments)
+            spent = time.perf_counter() - start
+            if way not in best or spent < best[way][0]:
+                best[way] = (spent, outputs)
+    (slow, expected), (fast, got) = best[one_by_one], best[together]
+    assert [len(a) for a in expected] == [len(b) for b in got], "clips differ in length"
+    differences = (np.abs(a.astype(int) - b).max(initial=0) for a, b in zip(expected, got, strict=True))
+    return {
+        "clips_per_second": round(count / fast),
+        "one_by_one_per_second": round(count / slow),
+        "ratio": round(slow / fast, 1),
+        "max_lsb": int(max(differences)),
+    }
+
+
+def memory(count: int) -> float:
+    """Peak memory in MiB of preparing ``count`` clips, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "raw")
+        raw.mkdir()
+        audio_sources.store(raw, "benchmark", WORDS, clips(count))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(_prepare, (raw, Path(folder, "prepared")))
+
+
+def _prepare(raw: Path, out: Path) -> float:
+    from tasks import keyword_spotting
+
+    config = paths.CONFIGS / "keyword_spotting.yaml"
+    section = settings.validate(keyword_spotting.Preprocess, settings.read(config)["preprocess"], config, "preprocess")
+    out.mkdir()
+    audio_prepare.prepare(raw, out, section)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=1000, help="clips whose conversion is timed")
+    parser.add_argument("--few", type=int, default=3000, help="clips of the smaller preparation")
+    parser.add_argument("--many", type=int, default=30000, help="clips of the larger preparation")
+    args = parser.parse_args()
+    if min(args.clips, args.few, args.many) < 1:
+        raise UserError("--clips, --few and --many must be 1 or more")
+    results = {name: speed(args.clips, *chain) for name, chain in CHAINS.items()}
+    few, many = memory(args.few), memory(args.many)
+    peak = {"few_mib": round(few, 1), "many_mib": round(many, 1), "ratio": round(many / few, 3)}
+    print(json.dumps({"speed": results, "memory": peak}, indent=2))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,225 @@
+"""Keyword spotting: which word of a short list is said in a second of sound, if any."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from edge.errors import UserError
+from edge.settings import Recipe, Section
+from edge.shards import Spec
+
+LABEL = "accuracy"
+
+
+class Synthetic(Section):
+    """What the source synthetic speaks."""
+
+    per_word: int = Field(ge=2)
+    rate: int = Field(ge=8000, le=48000)
+
+
+class Directory(Section):
+    """Where one's own recordings are."""
+
+    path: str | None
+    speaker: str | None
+
+    @field_validator("speaker")
+    @classmethod
+    def finds_speaker(cls, pattern: str | None) -> str | None:
+        """A regular expression with a group named speaker."""
+        try:
+            if pattern is None or "speaker" in re.compile(pattern).groupindex:
+                return pattern
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        raise ValueError("the group (?P<speaker>…) is missing")
+
+
+class Collect(Section):
+    """Where the clips come from."""
+
+    source: Literal["synthetic", "fsdd", "speech_commands", "directory"]
+    words: list[str] | None
+    unknown: int = Field(ge=0)
+    silence: int = Field(ge=0)
+    silence_seconds: float = Field(gt=0, le=10)
+    synthetic: Synthetic
+    speech_commands: Literal["full", "mini"]
+    directory: Directory
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def quoted_and_once(cls, words):
+        """YAML reads a bare yes, no, on or off as true or false."""
+        if isinstance(words, list):
+            if any(isinstance(word, bool) for word in words):
+                raise ValueError('put yes, no, on and off in quotes ("yes"): YAML takes them for true and false')
+            if len({str(word) for word in words}) < len(words):
+                raise ValueError("a word is listed twice")
+        return words
+
+
+class Effects(Section):
+    """SoX effects after the change to mono and to the sample rate, in this order; null leaves one out."""
+
+    highpass: float | None = Field(gt=0)
+    lowpass: float | None = Field(gt=0)
+    trim: float | None = Field(gt=0, lt=100)
+    gain: float | None = Field(ge=-60, le=60)
+
+
+class Shares(Section):
+    """Shares of the speakers."""
+
+    val: float = Field(ge=0, lt=1)
+    test: float = Field(ge=0, lt=1)
+
+
+class Preprocess(Section):
+    """How clips become examples."""
+
+    rate: int = Field(ge=4000, le=48000)
+    seconds: float = Field(gt=0, le=10)
+    effects: Effects
+    min_seconds: float = Field(ge=0)
+    silent: float = Field(le=0)
+    clipped: float = Field(ge=0, le=1)
+    max_rejected: float = Field(ge=0, le=1)
+    split: Shares
+    val_speakers: list[str]
+    test_speakers: list[str]
+    calibration: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def possible(self):
+        """What no single value can tell."""
+        if self.split.val + self.split.test >= 1:
+            raise ValueError("split.val and split.test leave nothing to train on")
+        both = set(self.val_speakers) & set(self.test_speakers)
+        if both:
+            raise ValueError(f"{min(both)} is in val_speakers and in test_speakers")
+        if max(self.effects.highpass or 0, self.effects.lowpass or 0) >= self.rate / 2:
+            raise ValueError("effects.highpass and effects.lowpass must be below half the rate")
+        return self
+
+
+class FrontEnd(Section):
+    """From waveform to features."""
+
+    kind: Literal["log_mel", "mfcc"]
+    window: float = Field(gt=0, le=0.2)
+    hop: float = Field(gt=0, le=0.2)
+    bins: int = Field(ge=4, le=128)
+    low: float = Field(ge=0)
+    high: float = Field(gt=0)
+    floor: float = Field(gt=0)
+    coefficients: int = Field(ge=1, le=128)
+
+
+class Augment(Section):
+    """How far training clips are changed; 0 leaves out that change."""
+
+    shift: float = Field(ge=0, le=1)
+    speed: float = Field(ge=0, lt=1)
+    tilt: float = Field(ge=0, lt=1)
+    snr: list[float] = Field(min_length=2, max_length=2)
+    warp: float = Field(ge=0, lt=1)
+    stretch: float = Field(ge=0, lt=1)
+    mask_frames: float = Field(ge=0, lt=1)
+    mask_bins: float = Field(ge=0, lt=1)
+
+
+class Train(Recipe):
+    """The model and how it is trained."""
+
+    architecture: Literal["ds_cnn", "dense", "lenet", "lstm", "gru"]
+    front_end: FrontEnd
+    augment: Augment
+
+
+def sources() -> dict:
+    """Sources by name: callables (config, folder, seed) that fill the folder."""
+    from edge import audio_sources
+
+    return audio_sources.SOURCES
+
+
+def prepare(raw: Path, out: Path, config: Preprocess, seed: int) -> dict:
+    """Write shards of int16 [n, samples], spec.json and the report; returns the counts. Nothing in it is random."""
+    from edge import audio_prepare
+
+    return audio_prepare.prepare(raw, out, config)
+
+
+def build(config: Train, spec: Spec, seed: int):
+    """A Keras model: waveform in -1…1, float32 [batch, samples] -> logits [batch, labels]."""
+    import keras
+
+    from edge.architectures import ARCHITECTURES
+    from edge.augment import SpecAugment
+
+    waveform = keras.Input(spec.shape, name=spec.input)
+    features = front_end(config.front_end, spec.metadata["sample_rate"])(waveform)
+    change = config.augment
+    features = SpecAugment(change.warp, change.stretch, change.mask_frames, change.mask_bins, seed)(features)
+    return keras.Model(waveform, ARCHITECTURES[config.architecture](features, len(spec.labels)))
+
+
+def front_end(config: FrontEnd, rate: int):
+    """The layer ``features``; raises UserError where the settings do not fit the sample rate."""
+    from edge import frontend
+
+    window = 2 * round(config.window * rate / 2)
+    arguments = {
+        "sample_rate": rate,
+        "window": window,
+        "hop": round(config.hop * rate),
+        "fft": 2 ** (window - 1).bit_length(),
+        "bins": config.bins,
+        "low": config.low,
+        "high": config.high,
+        "floor": config.floor,
+        "name": "features",
+    }
+    if not config.low < config.high <= rate / 2:
+        raise UserError(
+            f"train.front_end.high = {config.high:g}: allowed is above low ({config.low:g}) and up to half the sample "
+            f"rate ({rate / 2:g} Hz)"
+        )
+    try:
+        if config.kind == "mfcc":
+            return frontend.MFCC(config.coefficients, **arguments)
+        return frontend.LogMel(**arguments)
+    except ValueError as error:
+        raise UserError(f"train.front_end: {error}") from None
+
+
+def augment(config: Train, spec: Spec, seed: int):
+    """Callable (x, y, seed) on a batch inside tf.data."""
+    from edge.augment import Waveforms
+
+    return Waveforms(config.augment, spec.metadata["sample_rate"], spec.shape[0], seed)
+
+
+def score(labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+    """Top-1 accuracy and macro-F1 of scores [n, labels] against label indices [n]."""
+    from sklearn.metrics import accuracy_score, f1_score
+
+    answers = outputs.argmax(axis=1)
+    return {
+        "accuracy": float(accuracy_score(labels, answers)),
+        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
+    }
+
+
+def figures(prepared: Path, out: Path) -> None:
+    """One spectrogram a label: the first training example."""
+    from edge import shards, sox
+
+    split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
+    for index, label in enumerate(spec.labels):
+        sox.spectrogram(split.x[int(np.argmax(split.y == index))], spec.metadata["sample_rate"], out / f"{label}.png")

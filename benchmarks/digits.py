@@ -1,4 +1,4 @@
-"""Prints the accuracy of image classification on scikit-learn's handwritten digits, for lenet and dense, fp32 and int8."""
+"""Prints the accuracy of lenet and dense on scikit-learn's handwritten digits, fp32 and int8."""
 
 from benchmarks.clone import clone, row
 

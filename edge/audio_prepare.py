@@ -152,23 +152,20 @@ def fit(samples: np.ndarray, size: int) -> np.ndarray:
     return samples[start : start + size]
 
 
-def share(text: str, purpose: str) -> float:
-    """A number in 0…1 that depends on text and purpose alone."""
-    return int(hashlib.sha256(f"{purpose}:{text}".encode()).hexdigest()[:8], 16) / 2**32
-
-
 def split_of(speaker: str, digest: str, cfg) -> str:
     """The split of a clip: named speakers first, then by a hash of the speaker (of the content where there is none)."""
-    place = share(speaker or digest, "split")
+    place = shards.share(speaker or digest, "split")
     if speaker in cfg.test_speakers:
         return "test"
     if speaker in cfg.val_speakers:
         return "val"
     if place < cfg.split.test:
         return "test"
+    if cfg.split.val_by == "clip":
+        place = cfg.split.test + shards.share(digest, "val")
     if place < cfg.split.test + cfg.split.val:
         return "val"
-    return "calibration" if share(digest, "calibration") < cfg.calibration else "train"
+    return "calibration" if shards.share(digest, "calibration") < cfg.calibration else "train"
 
 
 class Shard:

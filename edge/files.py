@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ def atomic(target: Path) -> Iterator[Path]:
         remove(old)
         if target.is_dir():
             target.rename(old)
-        os.replace(temporary, target)
+        temporary.replace(target)
         remove(old)
     finally:
         remove(temporary)

@@ -27,8 +27,8 @@ class LogMel(keras.layers.Layer):
     """Waveform float32 [batch, samples] -> log-mel energies [batch, frames, bins].
 
     ``window`` (even) and ``hop`` in samples, ``low`` and ``high`` in Hz. ``floor`` is added to the energies relative to
-    the clip's mean energy, so that loudness cancels. The mean over time of each bin is then taken off, and with it most of
-    what a voice, microphone or room adds to every frame alike (cepstral mean subtraction: Atal 1974); the whole clip is
+    the clip's mean energy, so that loudness cancels. The mean over time of each bin is then taken off, and with it most
+    of what a voice, microphone or room adds to every frame (cepstral mean subtraction: Atal 1974); the whole clip is
     brought to standard deviation 1.
     """
 

@@ -1,5 +1,6 @@
 """Prepared data: a few memory-mapped arrays a split, and a spec that says what they mean."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Split:
         return len(self.x)
 
     def inputs(self, rows: slice) -> np.ndarray:
-        """Model inputs, float32 [rows, *shape]; mapped anew each time, so that pages once read do not stay in memory."""
+        """Model inputs, float32 [rows, *shape]; mapped anew each time, so pages once read do not stay in memory."""
         x = self.x
         if isinstance(x, np.memmap):
             x = np.memmap(x.filename, x.dtype, "r", x.offset, x.shape)
@@ -51,6 +52,11 @@ class Split:
         """Model inputs in order, at most ``size`` rows in memory at a time."""
         for start in range(0, len(self), size):
             yield self.inputs(slice(start, start + size))
+
+
+def share(text: str, purpose: str) -> float:
+    """A number in 0…1 that depends on ``text`` and ``purpose`` alone: what it decides stays put as data grow."""
+    return int(hashlib.sha256(f"{purpose}:{text}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def load_spec(folder: Path) -> Spec:
@@ -64,5 +70,5 @@ def load(folder: Path, split: str) -> Split:
     x = np.load(folder / f"{split}.x.npy", mmap_mode="r", allow_pickle=False)
     y = np.load(folder / f"{split}.y.npy", allow_pickle=False)
     if len(x) == 0:
-        raise UserError(f"{folder}/{split}.x.npy holds no examples: collect more data or change the split in the config")
+        raise UserError(f"{folder}/{split}.x.npy holds no examples: collect more or change the split in the config")
     return Split(x, y, load_spec(folder).scale)

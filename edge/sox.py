@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import wave
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,8 @@ import numpy as np
 
 from edge.errors import UserError
 
-LOT = 128  # clips a process
+LOT, LOT_BYTES = 128, 16 << 20  # most clips and bytes of them that one process is given
+MEMORY, ROOM = Path("/dev/shm"), 512 << 20  # where outputs are kept for a moment, if so many bytes are free there
 SECONDS = 60  # for one clip; SoX is stopped after that
 RATES, CHANNELS = range(1000, 384_001), range(1, 33)  # what a clip may have
 PLAYLISTS = ("m3u", "pls")  # SoX would open the files that they name
@@ -134,7 +135,7 @@ def convert(clips: Sequence[Pcm], arguments: Sequence[str]) -> list[np.ndarray]:
     for index, clip in enumerate(clips):
         if clip.frames:
             groups[clip[:3]].append(index)
-    lots = [indices[i : i + LOT] for indices in groups.values() for i in range(0, len(indices), LOT)]
+    lots = [lot for indices in groups.values() for lot in _lots(indices, clips)]
     results = [np.empty(0, np.int16)] * len(clips)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         converted = pool.map(lambda lot: _convert_lot([clips[i] for i in lot], arguments), lots)
@@ -142,6 +143,18 @@ def convert(clips: Sequence[Pcm], arguments: Sequence[str]) -> list[np.ndarray]:
             for index, output in zip(lot, outputs, strict=True):
                 results[index] = output
     return results
+
+
+def _lots(indices: list[int], clips: Sequence[Pcm]) -> Iterator[list[int]]:
+    """Cut ``indices`` into lots for one process each."""
+    lot, size = [], 0
+    for index in indices:
+        if lot and (len(lot) == LOT or size + len(clips[index].data) > LOT_BYTES):
+            yield lot
+            lot, size = [], 0
+        lot.append(index)
+        size += len(clips[index].data)
+    yield lot
 
 
 def _convert_lot(clips: list[Pcm], arguments: Sequence[str]) -> list[np.ndarray]:
@@ -152,12 +165,13 @@ def _convert_lot(clips: list[Pcm], arguments: Sequence[str]) -> list[np.ndarray]
     chains = []
     for clip in clips:
         chains += [":", "newfile", ":", "trim", "0", f"{clip.frames}s", *arguments]
-    with tempfile.TemporaryDirectory() as folder:
+    scratch = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         # %n counts from 1, and is left out of the name of a single output
         target = Path(folder, "%6n" if len(clips) > 1 else "000001")
         done = _sox([*QUIET, *kind, "-", *INT16, "-L", str(target), *chains[3:]], b"".join(clip.data for clip in clips))
-        outputs = [Path(folder, f"{number:06}") for number in range(1, len(clips) + 1)]
-        if done.returncode or not all(output.exists() for output in outputs):
+        outputs = sorted(Path(folder).iterdir())
+        if done.returncode or len(outputs) != len(clips):
             raise UserError(f"sox failed on {len(clips)} clips of {rate} Hz: {done.stderr.decode(errors='replace')}")
         return [np.fromfile(output, "<i2") for output in outputs]
 

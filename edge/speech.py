@@ -4,6 +4,7 @@ Everything random is drawn before the first program starts, so the same argument
 """
 
 import io
+import itertools
 import math
 import os
 import shutil
@@ -23,12 +24,12 @@ PACKAGES = {"espeak-ng": "espeak-ng", "flite": "flite", "sox": "sox"}  # program
 
 # What a keyword spotter hears when nobody says a keyword: short, common, phonetically diverse.
 OTHER_WORDS = tuple(
-    """apple back bag bath beach bird blue boat book boy bread bring cat chair cheese child coffee cold cup dance day dog
-    door dream earth egg eye face family father finger fish garden girl give glass green hair hand happy hello house
-    jump judge king kitchen lamp learn leaf light love milk money moon mother mouth music name never night oil orange
-    paper phone please pool power question quick rain read river room school sheila shoe sing sleep smile snow song
-    spring star stone street summer sun table teeth thing think thumb time tower tree under use very village visual
-    voice wait water week white wife window winter wood work world wow yellow young zoo""".split()
+    """apple back bag bath beach bird blue boat book boy bread bring cat chair cheese child coffee cold cup dance
+    day dog door dream earth egg eye face family father finger fish garden girl give glass green hair hand happy
+    hello house jump judge king kitchen lamp learn leaf light love milk money moon mother mouth music name never
+    night oil orange paper phone please pool power question quick rain read river room school sheila shoe sing
+    sleep smile snow song spring star stone street summer sun table teeth thing think thumb time tower tree under
+    use very village visual voice wait water week white wife window winter wood work world wow yellow young zoo""".split()  # noqa: SIM905
 )
 
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-gb-x-gbclan", "en-029", "en-us-nyc")
@@ -37,10 +38,10 @@ VARIANTS = tuple(
     Gene Gene2 gustave Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee linda Marcelo Marco Mario Max
     Michael michel miguel Mike Nguyen pablo paul pedro quincy RicishayMax RicishayMax2 RicishayMax3 rob robert sandro
     shelby steph steph2 steph3 Storm travis Tweaky victor Zac anika f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2
-    klatt3 klatt4 klatt5 klatt6 grandma grandpa norbert""".split()
+    klatt3 klatt4 klatt5 klatt6 grandma grandpa norbert""".split()  # noqa: SIM905
 )
 FLITE_VOICES = ("kal16", "awb", "rms", "slt")
-FLITE_SHARE = 2  # every so many-th clip of a word is flite's
+TRACTS = ("0.84", "0.87", "0.9", "0.93", "0.97", "1.0", "1.03", "1.07", "1.11", "1.15", "1.19")
 
 ESPEAK_RATE = 22050  # Hz, of everything espeak-ng writes
 NOISES = {  # SoX synth arguments
@@ -54,11 +55,7 @@ NOISES = {  # SoX synth arguments
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance to make. ``speed`` and ``pitch`` are relative to the voice's own.
-
-    ``tract`` is how much shorter the speaker's vocal tract is than the recorded one's: all frequencies are so many
-    times higher (flite only, which has few voices; espeak-ng's variants differ in it already).
-    """
+    """One utterance to make; ``speed`` and ``pitch`` are relative to the voice's own."""
 
     label: str
     text: str
@@ -66,7 +63,6 @@ class Clip:
     voice: str
     speed: float
     pitch: float
-    tract: float
 
     @property
     def speaker(self) -> str:
@@ -111,25 +107,27 @@ def plan(words: Sequence[str], per_word: int, unknown_clips: int, seed: int, unk
     others = [text for text in unknown if text.casefold() not in spoken]
     if unknown_clips and not others:
         raise UserError("no unknown words are left to speak: all of them are keywords")
+    shuffled = [others[k] for _ in range(0, unknown_clips, len(others) or 1) for k in rng.permutation(len(others))]
     texts = [(word, word, i) for word in words for i in range(per_word)]
-    texts += [(UNKNOWN, others[i % len(others)], i) for i in range(unknown_clips)]
-    voices = cast(max(per_word, unknown_clips), rng)
-    ways = np.exp2(rng.uniform((-0.5, -0.35, -0.25), (0.5, 0.35, 0.25), (len(texts), 3)))
-    return [Clip(label, text, *voices[i], *way) for (label, text, i), way in zip(texts, ways.tolist(), strict=True)]
+    texts += [(UNKNOWN, text, i) for i, text in enumerate(shuffled[:unknown_clips])]
+    voices = cast(per_word, rng)
+    manners = np.exp2(rng.uniform((-0.5, -0.35), (0.5, 0.35), (len(texts), 2))).tolist()
+    return [
+        Clip(label, text, *voices[i % per_word], speed, pitch)
+        for (label, text, i), (speed, pitch) in zip(texts, manners, strict=True)
+    ]
 
 
 def cast(count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """``count`` voices (engine, voice): flite at its share, otherwise espeak-ng accents and variants in random order."""
-    pairs = [f"{accent}+{variant}" for accent in ACCENTS for variant in VARIANTS]
-    rng.shuffle(pairs)
-    voices, flite = [], 0
-    for i in range(count):
-        if i % FLITE_SHARE == FLITE_SHARE - 1:
-            voices.append(("flite", FLITE_VOICES[flite % len(FLITE_VOICES)]))
-            flite += 1
-        else:
-            voices.append(("espeak", pairs[(i - flite) % len(pairs)]))
-    return voices
+    """``count`` voices (engine, voice), espeak-ng and flite in turn, each in random order until all have spoken.
+
+    espeak-ng has many voices of one make, flite few that were recorded from people: a model needs both.
+    """
+    espeaks = rng.permutation([f"{accent}+{variant}" for accent in ACCENTS for variant in VARIANTS]).tolist()
+    flites = rng.permutation([f"{voice}*{tract}" for voice in FLITE_VOICES for tract in TRACTS]).tolist()
+    pairs = zip(itertools.cycle(espeaks), itertools.cycle(flites), strict=False)
+    turns = itertools.chain.from_iterable((("espeak", one), ("flite", other)) for one, other in pairs)
+    return list(itertools.islice(turns, count))
 
 
 def speak(clip: Clip, rate: int) -> np.ndarray:
@@ -143,17 +141,23 @@ def speak(clip: Clip, rate: int) -> np.ndarray:
 
 def espeak(clip: Clip) -> tuple[int, np.ndarray]:
     """(rate, samples) by espeak-ng."""
-    options = ["-v", clip.voice, "-s", str(round(175 * clip.speed)), "-p", str(round(50 + 100 * math.log2(clip.pitch))), "-z"]
-    wav = execute(["espeak-ng", *options, "--stdin", "--stdout"], clip.text)
+    words_per_minute, pitch = round(175 * clip.speed), round(50 + 100 * math.log2(clip.pitch))  # its own: 175 and 50
+    options = ["-v", clip.voice, "-s", str(words_per_minute), "-p", str(pitch)]
+    wav = execute(["espeak-ng", *options, "-z", "--stdin", "--stdout"], clip.text)
     return ESPEAK_RATE, pcm(wav[44:])
 
 
 def flite(clip: Clip) -> tuple[int, np.ndarray]:
-    """(rate, samples) by flite: played ``tract`` times as fast, with speed and pitch set to make up for that."""
-    features = {"duration_stretch": clip.tract / clip.speed, "f0_shift": clip.pitch / clip.tract}
+    """(rate, samples) by flite.
+
+    A voice with ``*tract`` is played so many times as fast, as if its speaker's vocal tract were so much shorter; speed
+    and pitch are asked for such that they come out as they should.
+    """
+    voice, tract = clip.voice.split("*")
+    features = {"duration_stretch": float(tract) / clip.speed, "f0_shift": clip.pitch / float(tract)}
     options = [part for name, value in features.items() for part in ("--setf", f"{name}={value:.3f}")]
-    wav = execute(["flite", "-voice", clip.voice, *options, "-t", clip.text, "-o", "/dev/stdout"])
-    return round(int.from_bytes(wav[24:28], "little") * clip.tract), pcm(wav[44:])
+    wav = execute(["flite", "-voice", voice, *options, "-t", clip.text, "-o", "/dev/stdout"])
+    return round(int.from_bytes(wav[24:28], "little") * float(tract)), pcm(wav[44:])
 
 
 def silences(count: int, rate: int, seed: int, seconds: float) -> Iterator[tuple[str, str, bytes]]:
@@ -175,7 +179,7 @@ def silences(count: int, rate: int, seed: int, seconds: float) -> Iterator[tuple
 
 
 def execute(command: list[str], text: str = "") -> bytes:
-    """Standard output of a program given ``text`` on standard input; raises UserError with its complaint if it fails."""
+    """Standard output of a program given ``text`` on standard input; raises UserError if it fails."""
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
     if done.returncode:
         raise UserError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace')}")

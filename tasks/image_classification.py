@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from edge import shards
 from edge.errors import UserError
 from edge.settings import Recipe, Section
 from edge.shards import SPLITS, Spec
@@ -43,7 +44,7 @@ def sources() -> dict:
 
 
 def digits(config: Collect, out: Path, seed: int) -> None:
-    """The 1,797 handwritten digits, 8 x 8 pixels of 0 to 16, that scikit-learn bundles (E. Alpaydin, C. Kaynak, UCI)."""
+    """The 1,797 handwritten digits that scikit-learn bundles: 8 x 8 pixels of 0 to 16 (Alpaydin, Kaynak, UCI)."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -53,19 +54,14 @@ def digits(config: Collect, out: Path, seed: int) -> None:
     pd.DataFrame(rows).to_csv(out / "manifest.csv", index=False)
 
 
-def share(digest: str, purpose: str) -> float:
-    """A number in 0…1 that depends on the content and the purpose alone, so that a picture never changes its split."""
-    return int(hashlib.sha256(f"{purpose}:{digest}".encode()).hexdigest()[:8], 16) / 2**32
-
-
 def split_of(digest: str, config: Preprocess) -> str:
     """The split of a picture, by a hash of its content."""
-    place = share(digest, "split")
+    place = shards.share(digest, "split")
     if place < config.test:
         return "test"
     if place < config.test + config.val:
         return "val"
-    return "calibration" if share(digest, "calibration") < config.calibration else "train"
+    return "calibration" if shards.share(digest, "calibration") < config.calibration else "train"
 
 
 def prepare(raw: Path, out: Path, config: Preprocess, seed: int) -> dict:
@@ -105,20 +101,14 @@ def augment(config: Train, spec: Spec, seed: int) -> None:
 
 def score(labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     """Top-1 accuracy and macro-F1 of scores [n, labels] against label indices [n]."""
-    from sklearn.metrics import accuracy_score, f1_score
+    from edge.scores import classification
 
-    answers = outputs.argmax(axis=1)
-    return {
-        "accuracy": float(accuracy_score(labels, answers)),
-        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
-    }
+    return classification(labels, outputs)
 
 
 def figures(prepared: Path, out: Path) -> None:
     """One picture a class: the first training example."""
     import matplotlib.image
-
-    from edge import shards
 
     split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
     for index, label in enumerate(spec.labels):

@@ -73,9 +73,10 @@ class Effects(Section):
 
 
 class Shares(Section):
-    """Shares of the speakers."""
+    """Shares of the speakers; validation may take clips of the speakers in training where these are few."""
 
     val: float = Field(ge=0, lt=1)
+    val_by: Literal["speaker", "clip"]
     test: float = Field(ge=0, lt=1)
 
 
@@ -207,13 +208,9 @@ def augment(config: Train, spec: Spec, seed: int):
 
 def score(labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     """Top-1 accuracy and macro-F1 of scores [n, labels] against label indices [n]."""
-    from sklearn.metrics import accuracy_score, f1_score
+    from edge.scores import classification
 
-    answers = outputs.argmax(axis=1)
-    return {
-        "accuracy": float(accuracy_score(labels, answers)),
-        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0)),
-    }
+    return classification(labels, outputs)
 
 
 def figures(prepared: Path, out: Path) -> None:

@@ -95,9 +95,9 @@ def test_a_killed_stage_reruns_to_the_same_hashes(toy, stage, output):
     target = toy.folder / output
     partial = target.with_name(f".{target.name}.partial")
     code = (
-        "import os, signal, sys, pathlib; import edge.files as f; real = f.os.replace\n"
-        "def die(a, b):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"f.os.replace = die\nimport runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
+        "import os, signal, pathlib\n"
+        "pathlib.Path.replace = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
     )
     result = toy.run(sys.executable, "-c", code)
     assert result.returncode == -9

@@ -21,7 +21,9 @@ def exported(request, tmp_path_factory):
     """A Keras model with batch statistics that are not the initial ones, and its ONNX file."""
     training.deterministic(7)
     waveform = keras.Input((SAMPLES,), name="waveform")
-    front = LogMel(sample_rate=8000, window=240, hop=160, fft=256, bins=20, low=60, high=3800, floor=1e-3, name="features")
+    front = LogMel(
+        sample_rate=8000, window=240, hop=160, fft=256, bins=20, low=60, high=3800, floor=1e-3, name="features"
+    )
     model = training.with_scores(keras.Model(waveform, ARCHITECTURES[request.param](front(waveform), 2)))
     random = np.random.default_rng(3)
     for layer in model.layers:

@@ -101,7 +101,8 @@ def _prepare(raw: Path, out: Path) -> float:
     section = settings.validate(keyword_spotting.Preprocess, settings.read(config)["preprocess"], config, "preprocess")
     out.mkdir()
     audio_prepare.prepare(raw, out, section)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024  # ru_maxrss would begin at the parent's memory
 
 
 def main() -> None:

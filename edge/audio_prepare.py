@@ -50,7 +50,8 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     effects = sox.effects(cfg.rate, **cfg.effects.model_dump())
     untrimmed = sox.effects(cfg.rate, **cfg.effects.model_dump() | {"trim": None})
     rejected, kept, speakers = Counter(dict.fromkeys(REASONS, 0)), Counter(), set()
-    seen: dict[bytes, str] = {}
+    seen: dict[bytes, str] = {}  # hash of a window -> its label
+    named: set[str] = set()
     seconds = 0.0
     with ExitStack() as stack:
         splits = {split: stack.enter_context(Shard(out, split, samples)) for split in shards.SPLITS}
@@ -61,9 +62,8 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
                 if not reason:
                     window = fit(heard, samples)
                     digest = hashlib.sha256(window.tobytes())
-                    first = seen.setdefault(digest.digest(), clip.label) if digest.digest() in seen else None
-                    if first is not None:
-                        reason = DUPLICATE if first == clip.label else WRONG_LABEL
+                    if digest.digest() in seen:
+                        reason = DUPLICATE if seen[digest.digest()] == clip.label else WRONG_LABEL
                 if reason:
                     rejected[reason] += 1
                     rejects.add(clip.id, reason)
@@ -74,12 +74,13 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
                 manifest.add(clip.id, clip.label, clip.speaker, split, digest.hexdigest())
                 kept[clip.label, split] += 1
                 seconds += len(heard) / cfg.rate
+                named.add(clip.speaker)
                 if clip.label != SILENCE:
                     speakers.add(clip.speaker or digest.digest())
     _check_rejected(rejected, sum(kept.values()), cfg.max_rejected)
     present = {label for label, _ in kept}
     labels = tuple(name for name in names if name in present or name not in (UNKNOWN, SILENCE))
-    _check_splits(kept, labels, speakers, cfg)
+    _check_splits(kept, labels, speakers, named, cfg)
     for shard in splits.values():
         shard.save_labels([labels.index(name) if name in labels else -1 for name in names])
     metadata = {"sample_rate": cfg.rate, "sox_effects": effects}
@@ -230,7 +231,7 @@ def _check_rejected(rejected: Counter, kept: int, most: float) -> None:
         )
 
 
-def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, cfg) -> None:
+def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, named: set[str], cfg) -> None:
     totals = Counter()
     for (label, _), count in kept.items():
         totals[label] += count
@@ -239,6 +240,10 @@ def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, cfg) ->
             raise UserError(
                 f"label {label} has {totals[label]} usable clips: it needs some in each split, collect more"
             )
+    for key in ("test_speakers", "val_speakers"):
+        strangers = set(getattr(cfg, key)) - named
+        if strangers:
+            raise UserError(f"preprocess.{key} names {min(strangers)}, of whom there is no clip: correct the name")
     if len(speakers) < 2:
         raise UserError(
             "all clips are from one speaker, whom no split can share: collect other speakers, or leave the speaker "

@@ -35,6 +35,7 @@ def to_onnx(model, spec: Spec, opset: int, metadata: dict, path: Path) -> int:
     for output in [o for o in folded.graph.output if o.name == FEATURES]:
         folded.graph.output.remove(output)
         folded.graph.value_info.append(output)
+    name_constants(folded.graph)
     folded.graph.name = metadata["task"]
     folded.producer_name, folded.producer_version, folded.doc_string = "tf2onnx", tf2onnx.__version__, ""
     provenance.write(folded, metadata)
@@ -52,3 +53,17 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
         options.log_severity_level = 3
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
+
+
+def name_constants(graph: onnx.GraphProto) -> None:
+    """Name and order the constants after the node and the input that first use them: tf2onnx numbers them at random."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    names: dict[str, str] = {}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in constants:
+                node.input[index] = names.setdefault(name, f"{node.name}:{index}")
+    del graph.initializer[:]
+    for old, new in names.items():
+        constants[old].name = new
+        graph.initializer.append(constants[old])

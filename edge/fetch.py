@@ -13,7 +13,7 @@ from edge import files
 from edge.errors import UserError
 
 MIRROR = "EDGE_DATA_MIRROR"  # environment variable: a folder looked at, by file name, before the network
-BLOCK = 1 << 20  # bytes
+BLOCK = 1 << 16  # bytes; a lost connection costs at most so many
 
 
 def cache() -> Path:

@@ -71,7 +71,7 @@ def int8(source: Path, target: Path, calibration: Split, config) -> None:
     """Static, QDQ format, int8 weights and activations, min-max calibration on the calibration set."""
     prepared = target.with_suffix(".prepared")
     try:
-        quant_pre_process(source, prepared)
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
         model = onnx.load(prepared)
         quantize_static(
             prepared,

@@ -23,7 +23,8 @@ import numpy as np
 from edge.errors import UserError
 
 LOT, LOT_BYTES = 128, 16 << 20  # most clips and bytes of them that one process is given
-MEMORY, ROOM = Path("/dev/shm"), 512 << 20  # where outputs are kept for a moment, if so many bytes are free there
+MEMORY = Path("/dev/shm")  # noqa: S108 - outputs pass through a private folder in it,
+ROOM = 512 << 20  # where so many bytes are free
 SECONDS = 60  # for one clip; SoX is stopped after that
 RATES, CHANNELS = range(1000, 384_001), range(1, 33)  # what a clip may have
 PLAYLISTS = ("m3u", "pls")  # SoX would open the files that they name
@@ -167,10 +168,14 @@ def _convert_lot(clips: list[Pcm], arguments: Sequence[str]) -> list[np.ndarray]
         chains += [":", "newfile", ":", "trim", "0", f"{clip.frames}s", *arguments]
     scratch = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        source, target = Path(folder, "in"), Path(folder, "out")
+        target.mkdir()
+        with open(source, "wb") as file:
+            file.writelines(clip.data for clip in clips)
         # %n counts from 1, and is left out of the name of a single output
-        target = Path(folder, "%6n" if len(clips) > 1 else "000001")
-        done = _sox([*QUIET, *kind, "-", *INT16, "-L", str(target), *chains[3:]], b"".join(clip.data for clip in clips))
-        outputs = sorted(Path(folder).iterdir())
+        name = "%6n" if len(clips) > 1 else "1"
+        done = _sox([*QUIET, *kind, str(source), *INT16, "-L", str(target / name), *chains[3:]])
+        outputs = sorted(target.iterdir())
         if done.returncode or len(outputs) != len(clips):
             raise UserError(f"sox failed on {len(clips)} clips of {rate} Hz: {done.stderr.decode(errors='replace')}")
         return [np.fromfile(output, "<i2") for output in outputs]

@@ -29,7 +29,8 @@ OTHER_WORDS = tuple(
     hello house jump judge king kitchen lamp learn leaf light love milk money moon mother mouth music name never
     night oil orange paper phone please pool power question quick rain read river room school sheila shoe sing
     sleep smile snow song spring star stone street summer sun table teeth thing think thumb time tower tree under
-    use very village visual voice wait water week white wife window winter wood work world wow yellow young zoo""".split()  # noqa: SIM905
+    use very village visual voice wait water week white wife window winter wood work world wow yellow young
+    zoo""".split()  # noqa: SIM905
 )
 
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-gb-x-gbclan", "en-029", "en-us-nyc")
@@ -48,14 +49,14 @@ NOISES = {  # SoX synth arguments
     "white": ("whitenoise",),
     "pink": ("pinknoise",),
     "brown": ("brownnoise",),
-    "hum50": ("sawtooth", "50", "lowpass", "400"),
-    "hum60": ("sawtooth", "60", "lowpass", "400"),
+    "hum50": ("pinknoise", "synth", "sawtooth", "mix", "50", "lowpass", "400"),
+    "hum60": ("pinknoise", "synth", "sawtooth", "mix", "60", "lowpass", "400"),
 }
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance to make; ``speed`` and ``pitch`` are relative to the voice's own."""
+    """One utterance to make; ``speed`` and ``pitch`` are relative to the voice's own, ``room`` seeds the place."""
 
     label: str
     text: str
@@ -63,6 +64,7 @@ class Clip:
     voice: str
     speed: float
     pitch: float
+    room: int
 
     @property
     def speaker(self) -> str:
@@ -83,8 +85,8 @@ def synthesize(
 
     ``per_word`` clips of each word, label the word, the same voices for all words; ``unknown_clips`` of the texts in
     ``unknown`` that are not among ``words``, label ``_unknown_``; ``silence_clips`` of noise ``seconds`` long, label
-    ``_silence_``. Speech is trimmed to where it is audible. Raises UserError when a program is missing or cannot
-    speak a word.
+    ``_silence_``. Speech is trimmed to where it is audible and set into a room of its own. Raises UserError when a
+    program is missing or cannot speak a word.
     """
     for program, package in PACKAGES.items():
         if shutil.which(program) is None:
@@ -92,7 +94,7 @@ def synthesize(
     clips = plan(words, per_word, unknown_clips, seed, unknown)
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        spoken = pool.map(lambda clip: encode(speak(clip, rate), rate), clips)
+        spoken = pool.map(lambda clip: encode(record(speak(clip, rate), rate, clip.room), rate), clips)
         for clip, wav in tqdm(zip(clips, spoken, strict=True), "speaking", len(clips), unit="clip"):
             yield clip.label, clip.speaker, wav
     finally:
@@ -101,7 +103,7 @@ def synthesize(
 
 
 def plan(words: Sequence[str], per_word: int, unknown_clips: int, seed: int, unknown: Sequence[str]) -> list[Clip]:
-    """What to say, in whose voice: the i-th clip of every word has the same voice, speed and pitch are drawn anew."""
+    """What to say, in whose voice: the i-th clip of every word has the same voice, all else is drawn anew."""
     rng = np.random.default_rng(seed)
     spoken = {word.casefold() for word in words}
     others = [text for text in unknown if text.casefold() not in spoken]
@@ -112,9 +114,10 @@ def plan(words: Sequence[str], per_word: int, unknown_clips: int, seed: int, unk
     texts += [(UNKNOWN, text, i) for i, text in enumerate(shuffled[:unknown_clips])]
     voices = cast(per_word, rng)
     manners = np.exp2(rng.uniform((-0.5, -0.35), (0.5, 0.35), (len(texts), 2))).tolist()
+    rooms = rng.integers(2**32, size=len(texts)).tolist()
     return [
-        Clip(label, text, *voices[i % per_word], speed, pitch)
-        for (label, text, i), (speed, pitch) in zip(texts, manners, strict=True)
+        Clip(label, text, *voices[i % per_word], *manner, room)
+        for (label, text, i), manner, room in zip(texts, manners, rooms, strict=True)
     ]
 
 
@@ -158,6 +161,37 @@ def flite(clip: Clip) -> tuple[int, np.ndarray]:
     options = [part for name, value in features.items() for part in ("--setf", f"{name}={value:.3f}")]
     wav = execute(["flite", "-voice", voice, *options, "-t", clip.text, "-o", "/dev/stdout"])
     return round(int.from_bytes(wav[24:28], "little") * float(tract)), pcm(wav[44:])
+
+
+def record(samples: np.ndarray, rate: int, seed: int) -> np.ndarray:
+    """The utterance as a microphone in some room gave it, as loud as before: float64 [up to 0.1 s more samples].
+
+    Tone, band limits, echo and noise are drawn with ``seed``.
+    """
+    rng = np.random.default_rng(seed)
+    samples = np.pad(samples, rng.integers(0, rate // 20, 2))
+    size = len(samples) + rate // 2  # half a second for the echo to fade, so that it does not come round
+    frequency = 20 + np.fft.rfftfreq(size, 1 / rate)
+    knots = np.geomspace(50, rate / 2, 7)
+    decibels = rng.normal(0, 4, 7) + rng.normal(0, 5) * np.linspace(-1, 1, 7)
+    gain = 10 ** (np.interp(np.log(frequency), np.log(knots), decibels) / 20)
+    if rng.random() < 0.4:  # a small microphone
+        gain *= np.minimum(1, frequency / rng.uniform(80, 350)) ** 2
+    if rng.random() < 0.4:  # a telephone
+        gain *= np.minimum(1, rng.uniform(2200, max(4000, rate / 2)) / frequency) ** 6
+    if rng.random() < 0.5:  # walls
+        time, fading = np.arange(rate * 2 // 5) / rate, rng.uniform(0.08, 0.5)  # seconds until -60 dB
+        echo = rng.standard_normal(len(time)) * 10 ** (-3 * time / fading)
+        echo *= rng.uniform(0.05, 0.7) / np.linalg.norm(echo)
+        echo[0] = 1
+        gain = gain * np.fft.rfft(echo, size)
+    heard = np.fft.irfft(np.fft.rfft(samples, size) * gain, size)[: len(samples)]
+    if rng.random() < 0.8:
+        colour = (20 + np.fft.rfftfreq(len(heard), 1 / rate)) ** -rng.uniform(0, 1.2)
+        noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(len(heard))) * colour, len(heard))
+        heard += noise * np.std(heard) / np.std(noise) * 10 ** (-rng.uniform(10, 45) / 20)  # 10 to 45 dB below speech
+    heard *= np.std(samples) / np.std(heard)
+    return heard / max(1, np.abs(heard).max())
 
 
 def silences(count: int, rate: int, seed: int, seconds: float) -> Iterator[tuple[str, str, bytes]]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.imports import ROOT
 
@@ -65,12 +66,23 @@ def copy_project(folder: Path) -> Project:
     return project
 
 
+def change(path: Path, **values) -> None:
+    """Change values of a YAML file; the key ``a__b`` is b in section a."""
+    content = yaml.safe_load(path.read_text())
+    for name, value in values.items():
+        *sections, key = name.split("__")
+        place = content
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory) -> Project:
     """The project after a full run of the toy task."""
     project = copy_project(tmp_path_factory.mktemp("toy"))
-    params = project.folder / "params.yaml"
-    params.write_text(params.read_text().replace("task: keyword_spotting ", "task: toy "))
+    change(project.folder / "params.yaml", task="toy")
     project.ok("dvc", "repro")
     project.ok("git", "add", ".")
     project.ok("git", "commit", "--quiet", "-m", "A run")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from edge.files import sha256
+from tests.conftest import change
 
 
 def metrics(project, name: str) -> dict:
@@ -70,14 +71,8 @@ def test_a_wrong_setting_is_one_line_before_any_work(toy, override, words):
     file, _, key = name.rpartition(":")
     path = toy.folder / (file or "params.yaml")
     original = path.read_text()
-    content = yaml.safe_load(original)
-    *parents, last = key.split(".")
-    section = content
-    for parent in parents:
-        section = section[parent]
-    section[last] = yaml.safe_load(value)
     before = sha256(toy.folder / "models/edge.onnx")
-    path.write_text(yaml.safe_dump(content))
+    change(path, **{key.replace(".", "__"): yaml.safe_load(value)})
     try:
         result = toy.run(sys.executable, "-m", "stages.quantize")
     finally:

@@ -1,0 +1,306 @@
+"""Collecting and preparing clips: what is kept, what is rejected and why, and where it goes."""
+
+import csv
+import hashlib
+import io
+import json
+import tarfile
+import wave
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from edge import audio_prepare, audio_sources, paths, settings, shards
+from edge.errors import UserError
+from edge.fetch import MIRROR
+from tasks import keyword_spotting as task
+from tests.imports import ROOT
+
+RATE = 8000
+CONFIG = settings.read(ROOT / paths.CONFIGS / "keyword_spotting.yaml")
+
+
+def config(**changes) -> task.Preprocess:
+    section = CONFIG["preprocess"] | {"rate": RATE, "calibration": 0.2} | changes
+    section["split"] = CONFIG["preprocess"]["split"] | {"val": 0.25, "test": 0.25} | changes.get("split", {})
+    return settings.validate(task.Preprocess, section, "test.yaml", "preprocess")
+
+
+def collecting(**changes) -> task.Collect:
+    return settings.validate(task.Collect, CONFIG["collect"] | changes, "test.yaml", "collect")
+
+
+def wav(samples: np.ndarray, rate: int = RATE) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(np.asarray(samples).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def noise(seed: int, seconds: float = 0.5, level: float = 3000) -> bytes:
+    """A clip like no other."""
+    return wav(np.random.default_rng(seed).normal(0, level, int(seconds * RATE)).clip(-32000, 32000))
+
+
+def people(count: int, words=("no", "yes")) -> list[tuple[str, str, bytes]]:
+    """Rows (label, speaker, wav): each of ``count`` speakers says each word once."""
+    clips = [(word, f"speaker{i}") for i in range(count) for word in words]
+    return [(*clip, noise(seed)) for seed, clip in enumerate(clips)]
+
+
+def collected(folder, rows, words=("no", "yes")):
+    folder.mkdir()
+    numbered = ((f"{i:05}.wav", *row) for i, row in enumerate(rows))
+    audio_sources.store(folder, "test", words, numbered)
+    return folder
+
+
+def prepared(tmp_path, rows, words=("no", "yes"), name="prepared", **changes):
+    """Collect and prepare ``rows``; returns (folder, counts)."""
+    raw = collected(tmp_path / f"{name}-raw", rows, words)
+    out = tmp_path / name
+    out.mkdir()
+    return out, task.prepare(raw, out, config(**changes), 1)
+
+
+def table(path) -> list[dict]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def content(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_shards_agree_with_the_manifest(tmp_path):
+    """Every manifest row is the next row of its split, with its label and its hash, and the counts add up."""
+    folder, counts = prepared(tmp_path, people(40) + [("_silence_", "", noise(500 + i, level=5)) for i in range(60)])
+    spec = shards.load_spec(folder)
+    assert spec.labels == ("no", "yes", "_silence_") and spec.shape == (RATE,) and spec.input == "waveform"
+    assert spec.metadata["sample_rate"] == RATE and "rate" in spec.metadata["sox_effects"]
+    place = Counter()
+    for row in table(folder / "manifest.csv"):
+        split = shards.load(folder, row["split"])
+        index = place[row["split"]]
+        assert spec.labels[split.y[index]] == row["label"]
+        assert hashlib.sha256(split.x[index].tobytes()).hexdigest() == row["sha256"]
+        place[row["split"]] += 1
+    assert place == {split: counts[split] for split in shards.SPLITS}
+    assert place.total() == 140 and counts["speakers"] == 40
+    assert shards.load(folder, "train").x.dtype == np.int16 and shards.load(folder, "train").y.dtype == np.int64
+
+
+def test_every_reason_to_reject(tmp_path):
+    """Each kind of bad clip is listed with its reason; silence may be silent; duplicates do not count as faults."""
+    good = people(40)
+    twin = good[0][2]
+    bad = {
+        "unreadable": ("no", "x", noise(900)[:1000]),
+        "empty": ("no", "x", wav(np.zeros(0))),
+        "silent": ("no", "x", wav(np.full(4000, 3))),
+        "clipped": ("no", "x", wav(np.sign(np.sin(np.arange(4000) / 9)) * 32767)),
+        "too short": ("no", "x", noise(901, seconds=0.05)),
+        "duplicate": ("no", "x", twin),
+        "wrong label": ("yes", "x", twin),
+    }
+    silence = [("_silence_", "", wav(np.arange(i, i + 4000) % 3)) for i in range(1)]
+    silence += [("_silence_", "", noise(700 + i, level=3)) for i in range(60)]
+    folder, counts = prepared(tmp_path, good + list(bad.values()) + silence)
+    assert [row["reason"] for row in table(folder / "rejected.csv")] == list(bad)
+    assert counts["rejected"] == dict.fromkeys(audio_prepare.REASONS, 1)
+    assert sum(counts[split] for split in shards.SPLITS) == 80 + 61
+    with pytest.raises(UserError, match="6 of 148 clips are rejected.*max_rejected allows 4%"):
+        prepared(tmp_path, good + list(bad.values()) + silence, name="strict", max_rejected=0.04)
+
+
+def test_label_that_nobody_asked_for(tmp_path):
+    """A manifest that was given another label by hand is rejected as a wrong label."""
+    raw = collected(tmp_path / "raw", people(40))
+    text = (raw / "manifest.csv").read_text()
+    (raw / "manifest.csv").write_text(text.replace("00001.wav,yes", "00001.wav,maybe"))
+    (tmp_path / "out").mkdir()
+    assert task.prepare(raw, tmp_path / "out", config(), 1)["rejected"]["wrong label"] == 1
+
+
+def test_commonest_reason_is_named(tmp_path):
+    """Too many rejected clips are an error that names the commonest reason."""
+    with pytest.raises(UserError, match="3 of them as silent"):
+        prepared(tmp_path, people(10) + [("no", "", wav(np.ones(4000)))] * 3 + [("no", "", b"?")])
+
+
+def test_split_stays_as_data_grow(tmp_path):
+    """No clip changes its split when clips and speakers are added, and no speaker is in two splits."""
+    few = people(30) + [("no", "", noise(800 + i)) for i in range(10)]
+    before, _ = prepared(tmp_path, few, name="before")
+    after, _ = prepared(tmp_path, few + people(60)[60:] + [("yes", "", noise(850))], name="after")
+    first = {row["sha256"]: row["split"] for row in table(before / "manifest.csv")}
+    second = {row["sha256"]: row["split"] for row in table(after / "manifest.csv")}
+    assert len(second) > len(first) and first == {key: second[key] for key in first}
+    groups = {(row["speaker"], row["split"].replace("calibration", "train")) for row in table(after / "manifest.csv")}
+    named = [speaker for speaker, _ in groups if speaker]
+    assert len(named) == len(set(named))
+
+
+def test_named_speakers(tmp_path):
+    """Speakers named for a split are in it whatever their hash; a name that nobody has is an error."""
+    chosen = {"test_speakers": ["speaker1", "speaker2"], "val_speakers": ["speaker3"]}
+    folder, _ = prepared(tmp_path, people(6), split={"val": 0.0, "test": 0.0}, calibration=0.5, **chosen)
+    rows = table(folder / "manifest.csv")
+    assert {row["speaker"] for row in rows if row["split"] == "test"} == {"speaker1", "speaker2"}
+    assert {row["speaker"] for row in rows if row["split"] == "val"} == {"speaker3"}
+    with pytest.raises(UserError, match="test_speakers.*nobody"):
+        prepared(tmp_path, people(6), name="typo", test_speakers=["nobody"])
+
+
+def test_validation_by_clip(tmp_path):
+    """Where speakers are few, validation may take clips of those in training, and the test still takes none."""
+    rows = [(*row[:2], noise(seed)) for seed, row in enumerate(people(4) * 10)]
+    folder, _ = prepared(tmp_path, rows, split={"test": 0.0, "val_by": "clip"}, test_speakers=["speaker0"])
+    speakers = {split: set() for split in shards.SPLITS}
+    for row in table(folder / "manifest.csv"):
+        speakers[row["split"]].add(row["speaker"])
+    assert speakers["test"] == {"speaker0"}
+    assert speakers["val"] == speakers["train"] == {"speaker1", "speaker2", "speaker3"}
+
+
+def test_calibration_is_kept_out_of_training(tmp_path):
+    """Calibration clips come from the speakers of the training split, and none of them is trained on."""
+    folder, _ = prepared(tmp_path, people(60))
+    train, held = (shards.load(folder, split).x for split in ("train", "calibration"))
+    assert len(held) and not {x.tobytes() for x in train} & {x.tobytes() for x in held}
+    rows = table(folder / "manifest.csv")
+    speakers = {split: {row["speaker"] for row in rows if row["split"] == split} for split in shards.SPLITS}
+    assert not speakers["calibration"] & (speakers["val"] | speakers["test"])
+
+
+def test_same_bytes_twice(tmp_path, monkeypatch):
+    """The same clips give the same files, whatever the size of the chunks they pass in."""
+    effects = CONFIG["preprocess"]["effects"] | {"highpass": 100.0}
+    first, _ = prepared(tmp_path, people(40), name="first", effects=effects)
+    monkeypatch.setattr(audio_prepare, "CHUNK", 7)
+    second, _ = prepared(tmp_path, people(40), name="second", effects=effects)
+    assert content(first) == content(second)
+    assert content(tmp_path / "first-raw") == content(tmp_path / "second-raw")
+
+
+def test_missing_class(tmp_path):
+    """A label that a split does not hold is an error that names both and what to do."""
+    rows = people(40) + [("stop", "speaker0", noise(900)), ("stop", "speaker0", noise(901))]
+    with pytest.raises(UserError, match="split (train|val|test) has no clip of stop: collect more speakers"):
+        prepared(tmp_path, rows, words=("no", "yes", "stop"))
+
+
+def test_label_with_one_clip(tmp_path):
+    """A single clip cannot be split."""
+    with pytest.raises(UserError, match="label stop has 1 usable clip"):
+        prepared(tmp_path, people(40) + [("stop", "speaker0", noise(900))], words=("no", "yes", "stop"))
+
+
+def test_one_speaker(tmp_path):
+    """Clips of one speaker cannot be split by speaker."""
+    with pytest.raises(UserError, match="one speaker"):
+        prepared(tmp_path, [("yes" if i % 2 else "no", "ann", noise(i)) for i in range(20)])
+
+
+def test_fit():
+    """Short clips are centred in zeros; of long ones the loudest window is kept."""
+    assert audio_prepare.fit(np.array([5, 6], np.int16), 5).tolist() == [0, 5, 6, 0, 0]
+    assert audio_prepare.fit(np.array([1, 0, -9, 9, 0, 0, 1], np.int16), 3).tolist() == [0, -9, 9]
+    assert audio_prepare.fit(np.array([1, 2], np.int16), 2).tolist() == [1, 2]
+
+
+def test_figures(tmp_path):
+    """One picture a label."""
+    folder, _ = prepared(tmp_path, people(40))
+    (tmp_path / "figures").mkdir()
+    task.figures(folder, tmp_path / "figures")
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["no.png", "yes.png"]
+
+
+def test_score():
+    """Accuracy and macro-F1 of a case worked out by hand."""
+    scores = task.score(np.array([0, 0, 1, 1]), np.eye(2)[[0, 0, 0, 1]])
+    assert scores == pytest.approx({"accuracy": 0.75, "macro_f1": (0.8 + 2 / 3) / 2})
+
+
+def test_directory(tmp_path):
+    """A tree of label folders: words restrict and order it, file names tell the speaker, other files are left out."""
+    for number, (label, speaker, data) in enumerate(people(3, ("yes", "no", "later"))):
+        (tmp_path / "mine" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / label / f"{speaker}-{number}.wav").write_bytes(data)
+    (tmp_path / "mine" / "README.md").write_text("about")
+    (tmp_path / "mine" / "no" / "notes.txt").write_text("about")
+    place = {"path": str(tmp_path / "mine"), "speaker": "^(?P<speaker>[a-z0-9]+)-"}
+    (tmp_path / "raw").mkdir()
+    cfg = collecting(source="directory", words=["yes", "no"], directory=place)
+    task.sources()["directory"](cfg, tmp_path / "raw", 1)
+    rows = table(tmp_path / "raw" / "manifest.csv")
+    assert [row["label"] for row in rows] == ["no"] * 3 + ["yes"] * 3
+    assert {row["speaker"] for row in rows} == {"speaker0", "speaker1", "speaker2"}
+    assert json.loads((tmp_path / "raw" / "labels.json").read_text()) == ["yes", "no"]
+    with pytest.raises(UserError, match="no clip of never"):
+        cfg = collecting(source="directory", words=["yes", "never"], directory=place)
+        task.sources()["directory"](cfg, tmp_path / "raw", 1)
+
+
+def test_speech_commands(tmp_path, monkeypatch):
+    """Other words are unknown and capped, background noise becomes silence, a second run gives the same bytes."""
+    words = ["yes", "no", "bed", "cat", "dog"] * 4
+    entries = {f"./{word}/{i:08x}_nohash_0.wav": noise(i) for i, word in enumerate(words)}
+    entries |= {"./_background_noise_/hum.wav": noise(99, seconds=20), "./LICENSE": b"text"}
+    archive = tmp_path / "speech_commands_v0.02.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, data in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    url, _, name = audio_sources.SPEECH_COMMANDS["full"]
+    here = {"full": (url, hashlib.sha256(archive.read_bytes()).hexdigest(), name)}
+    monkeypatch.setattr(audio_sources, "SPEECH_COMMANDS", here)
+    monkeypatch.setenv(MIRROR, str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cfg = collecting(source="speech_commands", words=["yes", "no"], unknown=5, silence=7)
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        task.sources()["speech_commands"](cfg, tmp_path / folder, 1)
+    assert content(tmp_path / "first") == content(tmp_path / "second")
+    rows = table(tmp_path / "first" / "manifest.csv")
+    assert Counter(row["label"] for row in rows) == {"yes": 4, "no": 4, "_unknown_": 5, "_silence_": 7}
+    assert {row["seconds"] for row in rows if row["label"] == "_silence_"} == {"1.0000"}
+    assert {row["speaker"] for row in rows if row["label"] == "_silence_"} == {"hum-0", "hum-64000", "hum-128000"}
+
+
+def test_mini_needs_a_mirror(tmp_path, monkeypatch):
+    """The mini archive has no address: without a mirror the error says what to set."""
+    monkeypatch.delenv(MIRROR, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=f"speech_commands_mini.tar.gz cannot be downloaded: set {MIRROR}"):
+        task.sources()["speech_commands"](collecting(source="speech_commands", speech_commands="mini"), tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"words": [True, "no"]}, "in quotes"),
+        ({"words": ["no", "no"]}, "twice"),
+        ({"directory": {"path": None, "speaker": "("}}, "regular expression"),
+        ({"directory": {"path": None, "speaker": "x"}}, "P<speaker>"),
+    ],
+)
+def test_bad_collect_settings(changes, complaint):
+    """What is wrong in the config is said before any work."""
+    with pytest.raises(UserError, match=complaint):
+        collecting(**changes)
+
+
+def test_bad_preprocess_settings():
+    """Shares that leave nothing, a speaker in two splits and a filter above half the rate are errors."""
+    for changes in (
+        {"split": {"val": 0.5, "test": 0.5}},
+        {"val_speakers": ["a"], "test_speakers": ["a"]},
+        {"effects": CONFIG["preprocess"]["effects"] | {"lowpass": 5000.0}},
+    ):
+        with pytest.raises(UserError, match="test.yaml: preprocess"):
+            config(**changes)

@@ -1,0 +1,63 @@
+"""The default task, shrunk, through all six stages: real synthetic speech, SoX, training, ONNX and the device runner."""
+
+import json
+import sys
+
+import pytest
+
+from tests.conftest import change, copy_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Two words of twenty-odd voices, two epochs, int8."""
+    project = copy_project(tmp_path_factory.mktemp("default"))
+    change(project.folder / "params.yaml", quant="int8")
+    change(
+        project.folder / "configs/keyword_spotting.yaml",
+        collect__words=["yes", "stop"],
+        collect__synthetic__per_word=60,
+        collect__unknown=60,
+        collect__silence=60,
+        train__epochs=2,
+        evaluate_on_device__runs=70,
+    )
+    project.ok("dvc", "repro")
+    return project
+
+
+def test_every_figure_is_there(project):
+    """Every stage leaves its metrics; with 70 runs the 90th percentile is reported and the 99th is not."""
+    read = {path.stem: json.loads(path.read_text()) for path in (project.folder / "metrics").glob("*.json")}
+    assert set(read) == {"convert", "data", "device", "quantize", "train"}
+    assert read["convert"]["agreement"] == 1.0
+    assert read["device"]["host_agreement"] == 1.0
+    assert set(read["device"]["latency_ms"]) == {"mean", "p50", "p90"}
+    assert read["data"]["train"] > read["data"]["calibration"] > 0
+    assert read["quantize"]["bytes_against_fp32"] < 1
+
+
+def test_the_model_takes_a_waveform_and_names_its_labels(project):
+    """The file that ships has input `waveform`, output `scores`, and labels, rate and quantization in its metadata."""
+    code = (
+        "import onnxruntime, json; s = onnxruntime.InferenceSession('models/edge.onnx');"
+        "m = s.get_modelmeta().custom_metadata_map; i, o = s.get_inputs()[0], s.get_outputs()[0];"
+        "print(json.dumps([i.name, i.shape[1:], o.name, m['labels'], m['sample_rate'], m['quantization']]))"
+    )
+    printed = json.loads(project.ok(sys.executable, "-c", code).splitlines()[-1])
+    labels = '["yes", "stop", "_unknown_", "_silence_"]'
+    assert printed == ["waveform", [16000], "scores", labels, "16000", "int8"]
+
+
+def test_there_is_a_spectrogram_of_each_class(project):
+    """plots/samples holds a picture for each label."""
+    names = sorted(path.name for path in (project.folder / "plots/samples").iterdir())
+    assert names == ["_silence_.png", "_unknown_.png", "stop.png", "yes.png"]
+
+
+def test_training_twice_gives_the_same_model(project):
+    """Train and convert again from the same shards: dvc.lock stays as it is."""
+    lock = (project.folder / "dvc.lock").read_text()
+    project.ok("dvc", "repro", "--force", "--single-item", "train")
+    project.ok("dvc", "repro", "--force", "--single-item", "convert")
+    assert (project.folder / "dvc.lock").read_text() == lock

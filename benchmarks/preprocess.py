@@ -2,11 +2,10 @@
 
     python -m benchmarks.preprocess [--clips 1000] [--few 3000] [--many 30000]
 
-Data are tones in noise, made here. One JSON object is printed.
+Data are tones in noise, made here. Rows of the results table are printed.
 """
 
 import argparse
-import json
 import multiprocessing
 import resource
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.clone import row
 from edge import audio_prepare, audio_sources, paths, settings, sox, speech
 from edge.errors import UserError, run
 
@@ -113,10 +113,15 @@ def main() -> None:
     args = parser.parse_args()
     if min(args.clips, args.few, args.many) < 1:
         raise UserError("--clips, --few and --many must be 1 or more")
-    results = {name: speed(args.clips, *chain) for name, chain in CHAINS.items()}
+    for name, chain in CHAINS.items():
+        found = speed(args.clips, *chain)
+        rates = f"{found['clips_per_second']:,} against {found['one_by_one_per_second']:,}"
+        measured = f"{found['ratio']} x ({rates}), {found['processor_time_ratio']} x by processor time"
+        measured += f", samples differ by {found['max_lsb']} at most"
+        row(f"SoX, {name}: clips a second against a process for each clip", "at least 8 x", measured)
     few, many = memory(args.few), memory(args.many)
-    peak = {"few_mib": round(few, 1), "many_mib": round(many, 1), "ratio": round(many / few, 3)}
-    print(json.dumps({"speed": results, "memory": peak}, indent=2))
+    what = f"Peak memory of preparing {args.many:,} clips against {args.few:,}"
+    row(what, "at most 1.2 x", f"{many / few:.2f} x ({many:.0f} MiB)")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def name_constants(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         for index, name in enumerate(node.input):
             if name in constants:
-                node.input[index] = names.setdefault(name, f"{node.name}:{index}")
+                node.input[index] = names.setdefault(name, f"{node.name}/constant_{index}")
     del graph.initializer[:]
     for old, new in names.items():
         constants[old].name = new

@@ -13,13 +13,20 @@ FSDD = {  # six speakers: two are the test, validation takes clips of the other 
     "collect__unknown": 0,
     "collect__silence": 0,
     "preprocess__rate": 8000,
+    "preprocess__split__val": 0.05,
     "preprocess__split__val_by": "clip",
     "preprocess__split__test": 0.0,
     "preprocess__test_speakers": ["theo", "lucas"],
+    "train__epochs": 200,
+    "train__patience": 200,
 }
 SPEECH_COMMANDS = {
     "collect__source": "speech_commands",
     "collect__speech_commands": "mini",
+    "preprocess__split__val": 0.05,
+    "preprocess__split__val_by": "clip",
+    "train__epochs": 80,
+    "train__patience": 80,
 }
 SETS = {
     "FSDD, speakers theo and lucas": (FSDD, "at least 96 %"),

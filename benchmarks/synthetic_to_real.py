@@ -14,7 +14,9 @@ SYNTHETIC = {
     "collect__words": real_speech.DIGITS,
     "collect__unknown": 0,
     "collect__silence": 0,
+    "collect__synthetic__per_word": 700,
     "preprocess__rate": 8000,
+    "train__epochs": 30,
 }
 ALL_OF_FSDD = {**real_speech.FSDD, "preprocess__test_speakers": [], "preprocess__max_rejected": 1.0}
 

@@ -2,8 +2,8 @@
 
 Frames are cut by slice, reshape and concat; the DFT is two matrix products over the bins that a mel filter sees. A
 periodic Hann window is symmetric about its middle, so with the phase counted from there the cosine part needs only the
-sum of a frame's two halves and the sine part only their difference: half the products. Mel scale and triangles as in HTK
-(Young et al., The HTK Book).
+sum of a frame's two halves and the sine part only their difference: half the products. The mel scale and triangles are
+those of HTK (Young et al., The HTK Book).
 """
 
 import keras

@@ -8,22 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from pydantic import Field
-
-from edge.settings import Section
-
-
-class Augment(Section):
-    """How far training clips are changed; 0 leaves out that change."""
-
-    shift: float = Field(0.1, ge=0, le=1)  # seconds to either side
-    speed: float = Field(0.15, ge=0, lt=1)  # playing speed between 1 - speed and 1 + speed; changes the pitch too
-    tilt: float = Field(0.5, ge=0, lt=1)  # of the one-tap filter x[t] - a x[t - 1], a to either side
-    snr: tuple[float, float] = Field((5.0, 40.0), strict=False)  # dB of the clip over the noise mixed into it
-    warp: float = Field(0.1, ge=0, lt=1)  # stretching of the mel axis, as another vocal tract would
-    stretch: float = Field(0.15, ge=0, lt=1)  # stretching of the time axis without change of pitch
-    mask_frames: float = Field(0.2, ge=0, lt=1)  # largest share of frames masked, once per clip
-    mask_bins: float = Field(0.2, ge=0, lt=1)  # largest share of mel bins masked, once per clip
 
 
 def coloured_noise(rows: int, samples: int, seed: int) -> np.ndarray:
@@ -40,10 +24,12 @@ def coloured_noise(rows: int, samples: int, seed: int) -> np.ndarray:
 class Waveforms:
     """Callable on a batch: (x float32 [batch, samples], y, seed int [2]) -> (x, y).
 
+    ``cfg`` has ``shift`` (seconds to either side), ``speed`` (playing speed 1 ± speed; the pitch changes too), ``tilt``
+    (of the filter x[t] - a x[t - 1], a to either side) and ``snr`` (lowest and highest, dB of the clip over the noise).
     ``background``, float32 [rows, samples], is mixed in beside coloured noise: silence of the training split, say.
     """
 
-    def __init__(self, cfg: Augment, sample_rate: int, samples: int, seed: int, background: np.ndarray | None = None):
+    def __init__(self, cfg, sample_rate: int, samples: int, seed: int, background: np.ndarray | None = None):
         self.cfg, self.sample_rate = cfg, sample_rate
         noise = coloured_noise(64, samples, seed)
         if background is not None and len(background):

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from edge.errors import UserError
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
-PACKAGES = {"espeak-ng": "espeak-ng", "flite": "flite", "sox": "sox"}  # program -> Debian package
+PROGRAMS = ("espeak-ng", "flite", "sox")  # their Debian packages have the same names
 
 # What a keyword spotter hears when nobody says a keyword: short, common, phonetically diverse.
 OTHER_WORDS = tuple(
@@ -88,9 +88,9 @@ def synthesize(
     ``_silence_``. Speech is trimmed to where it is audible and set into a room of its own. Raises UserError when a
     program is missing or cannot speak a word.
     """
-    for program, package in PACKAGES.items():
+    for program in PROGRAMS:
         if shutil.which(program) is None:
-            raise UserError(f"{program} is not installed: apt-get install {package}")
+            raise UserError(f"{program} is not installed: apt-get install {program}")
     clips = plan(words, per_word, unknown_clips, seed, unknown)
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

@@ -6,24 +6,10 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
 
 from edge.errors import UserError
-from edge.settings import Section
+from edge.settings import Recipe
 from edge.shards import Split
-
-
-class Recipe(Section):
-    """What a training has in every task; a task's ``Train`` adds its own."""
-
-    architecture: str
-    epochs: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)  # the highest, after the warm-up
-    warmup: float = Field(ge=0, lt=1)  # share of all steps with a rising learning rate; it then falls as a cosine
-    weight_decay: float = Field(ge=0)
-    label_smoothing: float = Field(ge=0, lt=1)
-    patience: int = Field(ge=1)  # epochs without a lower validation loss before stopping
 
 
 def fit(

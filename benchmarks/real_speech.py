@@ -25,8 +25,8 @@ SPEECH_COMMANDS = {
     "collect__speech_commands": "mini",
     "preprocess__split__val": 0.05,
     "preprocess__split__val_by": "clip",
-    "train__epochs": 80,
-    "train__patience": 80,
+    "train__epochs": 60,
+    "train__patience": 60,
 }
 SETS = {
     "FSDD, speakers theo and lucas": (FSDD, "at least 96 %"),

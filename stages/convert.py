@@ -42,8 +42,6 @@ def main() -> None:
         "labels": list(spec.labels),
         "input": {"name": spec.input, "shape": ["batch", *spec.shape], "scale": spec.scale},
         "quantization": "fp32",
-        "params": {name: getattr(config, name).model_dump(mode="json") for name in ("collect", "preprocess", "train")},
-        "seed": params.seed,
         "git_commit": provenance.commit(),
         "data_sha256": provenance.data_sha256(paths.PREPARED),
         "parent_sha256": files.sha256(paths.KERAS),

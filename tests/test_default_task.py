@@ -1,4 +1,4 @@
-"""The default task, shrunk, through all six stages: real synthetic speech, SoX, training, ONNX and the device runner."""
+"""The default task, shrunk, through all six stages: synthetic speech, SoX, training, ONNX and the device runner."""
 
 import json
 import sys

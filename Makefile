@@ -28,7 +28,7 @@ lock: setup
 		requirements.in -o requirements.txt
 
 clean:
-	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.npz plots/samples plots/*.csv
+	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.npz plots/samples plots/learning_curve.csv plots/confusion.csv
 
 setup:
 	@./setup.sh

@@ -42,6 +42,10 @@ def members(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> It
     path = Path(path)
 
     def chosen(name: str) -> bool:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{path}: {name!r} is no UTF-8 file name: rename it") from None
         return not any(part.startswith(".") for part in PurePosixPath(name).parts) and wanted(name)
 
     if path.is_dir():

@@ -127,7 +127,7 @@ def converted(chunk: list[Clip], names: tuple[str, ...], cfg, effects: list[str]
         heard |= dict(zip(chosen, outputs, strict=True))
     for index, clip in enumerate(chunk):
         samples = heard.get(index)
-        if samples is not None and clip.label != SILENCE and len(samples) < cfg.min_seconds * cfg.rate:
+        if samples is not None and clip.label != SILENCE and len(samples) < max(1, cfg.min_seconds * cfg.rate):
             reasons[index] = TOO_SHORT
         yield clip, samples, reasons[index]
 

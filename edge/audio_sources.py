@@ -127,6 +127,8 @@ def directory(cfg, out: Path, seed: int) -> None:
         clips = []
         for name, label in labels.items():
             match = re.search(cfg.directory.speaker, PurePosixPath(name).name) if cfg.directory.speaker else None
+            if cfg.directory.speaker and not match and label != SILENCE:
+                raise UserError(f"collect.directory.speaker finds no speaker in {name}: mend the pattern or the name")
             clips.append(Clip(name, label, match["speaker"] or "" if match else "", name))
         collect(cfg, out, seed, "directory", words, clips, members.read)
 

@@ -26,15 +26,11 @@ class Waveforms:
 
     ``cfg`` has ``shift`` (seconds to either side), ``speed`` (playing speed 1 ± speed; the pitch changes too), ``tilt``
     (of the filter x[t] - a x[t - 1], a to either side) and ``snr`` (lowest and highest, dB of the clip over the noise).
-    ``background``, float32 [rows, samples], is mixed in beside coloured noise: silence of the training split, say.
     """
 
-    def __init__(self, cfg, sample_rate: int, samples: int, seed: int, background: np.ndarray | None = None):
+    def __init__(self, cfg, sample_rate: int, samples: int, seed: int):
         self.cfg, self.sample_rate = cfg, sample_rate
         noise = coloured_noise(64, samples, seed)
-        if background is not None and len(background):
-            background = background / np.maximum(background.std(axis=1, keepdims=True), 1e-6)
-            noise = np.concatenate([noise, background.astype(np.float32)])
         self.noise = tf.constant(noise)
 
     def __call__(self, x, y, seed):

@@ -9,13 +9,15 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage's ``main``; a UserError or a missing file becomes one line on stderr and exit status 1."""
+    """Run a stage's ``main``; a UserError or an error of the file system becomes one line on stderr, exit status 1."""
     try:
         main()
     except UserError as error:
         stop(str(error))
     except FileNotFoundError as error:
-        stop(f"{error.filename} is missing: `dvc repro` runs the stages that make it")
+        stop(f"{error.filename} is missing: install it if it is a program; `dvc repro` makes what a stage needs")
+    except OSError as error:
+        stop(f"{error.filename or 'a file'}: {error.strerror or error}")
 
 
 def stop(message: str) -> None:

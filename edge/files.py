@@ -10,14 +10,19 @@ from pathlib import Path
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; it replaces ``target`` (file or folder) only if the block succeeds."""
+    """Yield a temporary path beside ``target``; it replaces ``target`` (file or folder) only if the block succeeds.
+
+    A folder that was being replaced when the process was killed is put back by the next call.
+    """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.partial")
+    old = target.with_name(f".{target.name}.old")
+    if old.exists() and not target.exists():
+        old.rename(target)
     remove(temporary)
     try:
         yield temporary
-        old = target.with_name(f".{target.name}.old")
         remove(old)
         if target.is_dir():
             target.rename(old)

@@ -4,8 +4,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 import tasks
 from edge import paths
@@ -90,12 +91,12 @@ def load() -> Settings:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Parse a YAML mapping; raises UserError when it is absent, malformed or not a mapping."""
+    """Parse a YAML 1.2 mapping, as DVC reads and writes it; raises UserError when it is absent, malformed or none."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = YAML(typ="safe", pure=True).load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run from the top of the repository") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must be a mapping of keys to values")

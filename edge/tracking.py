@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from edge import files, paths, provenance
+from edge import device, files, paths, provenance
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -37,6 +37,7 @@ def record(params, config) -> None:
     try:
         import mlflow
 
+        device.measured(paths.METRICS / "device.json", paths.EDGE)
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(uri)
         mlflow.set_experiment(params.task)

@@ -51,15 +51,15 @@ class Collect(Section):
     speech_commands: Literal["full", "mini"]
     directory: Directory
 
-    @field_validator("words", mode="before")
+    @field_validator("words")
     @classmethod
-    def quoted_and_once(cls, words):
-        """YAML reads a bare yes, no, on or off as true or false."""
-        if isinstance(words, list):
-            if any(isinstance(word, bool) for word in words):
-                raise ValueError('put yes, no, on and off in quotes ("yes"): YAML takes them for true and false')
-            if len({str(word) for word in words}) < len(words):
-                raise ValueError("a word is listed twice")
+    def once(cls, words: list[str] | None) -> list[str] | None:
+        """Each word once, and none of the names that other labels have."""
+        for word in words or ():
+            if not word.strip() or word in ("_unknown_", "_silence_"):
+                raise ValueError(f"{word!r} cannot be a word: collect.unknown and collect.silence make those labels")
+            if words.count(word) > 1:
+                raise ValueError(f"{word!r} is listed twice")
         return words
 
 

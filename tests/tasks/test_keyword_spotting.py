@@ -283,7 +283,9 @@ def test_mini_needs_a_mirror(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"words": [True, "no"]}, "in quotes"),
+        ({"words": [True, "no"]}, "valid string"),
+        ({"words": ["no", "_silence_"]}, "cannot be a word"),
+        ({"words": ["no", " "]}, "cannot be a word"),
         ({"words": ["no", "no"]}, "twice"),
         ({"directory": {"path": None, "speaker": "("}}, "regular expression"),
         ({"directory": {"path": None, "speaker": "x"}}, "P<speaker>"),
@@ -304,3 +306,16 @@ def test_bad_preprocess_settings():
     ):
         with pytest.raises(UserError, match="test.yaml: preprocess"):
             config(**changes)
+
+
+def test_a_pattern_that_finds_no_speaker_is_an_error(tmp_path):
+    """A speaker pattern that does not fit a file name stops collect, so that nobody slips into two splits unseen."""
+    from edge.speech import encode
+
+    (tmp_path / "clips/yes").mkdir(parents=True)
+    (tmp_path / "clips/yes/Anna_1.wav").write_bytes(encode(np.zeros(800), 8000))
+    out = tmp_path / "out"
+    out.mkdir()
+    settings = {"path": str(tmp_path / "clips"), "speaker": "^(?P<speaker>[a-z]+)_"}
+    with pytest.raises(UserError, match=r"collect.directory.speaker finds no speaker in .*Anna_1.wav"):
+        task.sources()["directory"](collecting(source="directory", words=["yes"], directory=settings), out, 1)

@@ -53,7 +53,7 @@ def main() -> None:
             here.set("params.yaml", quant="int8")
             here.run("dvc", "repro")
             drop = 100 * here.metrics("quantize")["accuracy_drop"]
-            row(f"{name}, int8 loses", "at most 0.5 points", f"{drop:.1f} points")
+            row(f"{name}, int8 loses", "at most 0.5 points", f"{drop:.2f} points")
 
 
 if __name__ == "__main__":

@@ -34,20 +34,24 @@ class Clone:
         return time.perf_counter() - start
 
     def set(self, file: str, **values) -> None:
-        """Change values of a YAML file; the key ``a__b`` is b in section a."""
-        path = self.folder / file
-        content = yaml.safe_load(path.read_text())
-        for name, value in values.items():
-            *sections, key = name.split("__")
-            place = content
-            for section in sections:
-                place = place[section]
-            place[key] = value
-        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        """Change values of a YAML file there."""
+        change(self.folder / file, **values)
 
     def metrics(self, name: str) -> dict:
         """The content of metrics/<name>.json."""
         return json.loads((self.folder / f"metrics/{name}.json").read_text())
+
+
+def change(path: Path, **values) -> None:
+    """Change values of a YAML file; the key ``a__b`` is b in section a. Comments are lost."""
+    content = yaml.safe_load(path.read_text())
+    for name, value in values.items():
+        *sections, key = name.split("__")
+        place = content
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
+from benchmarks.clone import change
 from tests.imports import ROOT
 
 PARTS = (".dvc/config", ".dvcignore", ".gitignore", "configs", "data", "device", "devices.yaml", "dvc.yaml", "edge")
@@ -64,18 +64,6 @@ def copy_project(folder: Path) -> Project:
     project.ok("git", "add", ".")
     project.ok("git", "commit", "--quiet", "-m", "The pipeline")
     return project
-
-
-def change(path: Path, **values) -> None:
-    """Change values of a YAML file; the key ``a__b`` is b in section a."""
-    content = yaml.safe_load(path.read_text())
-    for name, value in values.items():
-        *sections, key = name.split("__")
-        place = content
-        for section in sections:
-            place = place[section]
-        place[key] = value
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tests.conftest import change, copy_project
+from benchmarks.clone import change
+from tests.conftest import copy_project
 
 
 @pytest.fixture(scope="module")

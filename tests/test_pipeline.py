@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.clone import change
 from edge.files import sha256
-from tests.conftest import change
 
 
 def metrics(project, name: str) -> dict:

@@ -1,7 +1,7 @@
 # make repro   the whole pipeline: from sound to a measured model
 # make test    lint and tests
 # make bench   the figures of docs/results.md (long)
-# make lock    requirements.in -> requirements.txt with hashes
+# make lock    requirements.in and device/wheels/*.in -> .txt with hashes
 # make clean   remove what the pipeline made; the DVC cache stays
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -21,14 +21,18 @@ test: setup
 bench: setup
 	python -m benchmarks
 
+COMPILE = .venv/lock/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
 lock: setup
 	python -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet uv
-	.venv/lock/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-		requirements.in -o requirements.txt
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) -c requirements.txt device/wheels/onnxruntime.in -o device/wheels/onnxruntime.txt
+	$(COMPILE) -c requirements.txt device/wheels/litert.in -o device/wheels/litert.txt
+	$(COMPILE) --no-deps device/wheels/litert-armv7l.in -o device/wheels/litert-armv7l.txt
 
 clean:
-	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.npz plots/samples plots/learning_curve.csv plots/confusion.csv
+	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.tflite models/*.npz plots/samples plots/learning_curve.csv plots/confusion.csv
 
 setup:
 	@./setup.sh

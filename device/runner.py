@@ -1,47 +1,42 @@
-"""Measures a model on a board: ``python runner.py <bundle folder> <results folder>``.
+"""Measures a model on a board: ``python -m device.runner <bundle folder> <results folder> [words that start Python]``.
 
-Travels to the board alone: standard library, numpy and onnxruntime only. It knows tensors, not what they mean.
+Travels to the board with the modules beside it: standard library, numpy and the runtime only. It knows tensors, not what
+they mean. This process touches no native library; each job runs in a process of its own (device.work).
 
-The bundle holds model.onnx (one input, one output, first axis 1), inputs.npy (integers [n, *shape]), job.json (threads,
-warmup, runs, scale) and manifest.sha256. The results folder is named after the run and appears complete or not at all:
-results.json, latencies.npy (int64 [runs], nanoseconds), outputs.npy ([n, ...]), manifest.sha256 and the mark
-``complete``, which holds the manifest's own sha256. Only one runner at a time measures on a board; a second one waits.
+The bundle holds the models, inputs.npy (integers [n, *shape]), job.json and manifest.sha256. The results folder is named
+after the run and appears complete or not at all: results.json, outputs.npy, steps.npz, series.csv (measured runs
+only), manifest.sha256 and the mark ``complete``, which holds the manifest's own sha256. Only one runner at a
+time measures on a board; a second one waits.
 
-Exit status: 0, or one ``error:`` line on stderr and one of the statuses below.
+Exit status: 0, or one ``error:`` line on stderr and one of the statuses of device.failure.
 """
 
 import fcntl
-import gc
 import hashlib
 import json
 import os
-import platform
-import statistics
+import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import perf_counter_ns
 
-USAGE, BUNDLE, RUNTIME, MODEL, STORAGE = 2, 10, 11, 12, 13
+from device import board
+from device.failure import BUNDLE, MODEL, RUNTIME, STATE, USAGE, Failure, guarded, say
 
-BUNDLE_FILES = ("inputs.npy", "job.json", "model.onnx", "runner.py")
-RESULT_FILES = ("latencies.npy", "outputs.npy", "results.json")
 MANIFEST = "manifest.sha256"
 COMPLETE = "complete"
 
 LOCK = "/tmp"  # noqa: S108  (nothing is written: a folder that every account on the board can lock)
-STEADY = 0.02  # two warm-up windows in a row agree within this share
-WINDOWS = 20  # warm-up ends after so many windows, steady or not
-BATCH = 64  # rows of inputs.npy in memory as float32 at a time
+HEADER = "model,threads,repeat,seconds,ms,temperature_c\n"
 
-
-class Failure(Exception):
-    """What stops a measurement: a message of one line and the exit status it ends in."""
-
-    def __init__(self, status: int, message: object) -> None:
-        super().__init__(" ".join(str(message).split()))
-        self.status = status
+SIGNALS = {
+    signal.SIGILL: "it uses instructions that this processor lacks: name another version in `wheels`",
+    signal.SIGKILL: "out of memory",
+}
 
 
 def sha256(path: Path) -> str:
@@ -50,212 +45,159 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, names: tuple[str, ...]) -> str:
+def contents(folder: Path) -> list[str]:
+    """Every file of a bundle or of results but manifest and mark, by relative path."""
+    paths = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if path not in (MANIFEST, COMPLETE))
+
+
+def write_manifest(folder: Path) -> str:
     """Write the sha256 of each file in the format of ``sha256sum``; returns the manifest's own sha256."""
-    (folder / MANIFEST).write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in names))
+    (folder / MANIFEST).write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in contents(folder)))
     return sha256(folder / MANIFEST)
 
 
-def check_manifest(folder: Path, names: tuple[str, ...]) -> str:
+def check_manifest(folder: Path) -> str:
     """The manifest's own sha256; raises Failure(BUNDLE) where a file is missing, unlisted or other than listed."""
     try:
         listed = dict(reversed(line.split("  ", 1)) for line in (folder / MANIFEST).read_text().splitlines())
-        for name in names:
-            if sha256(folder / name) != listed.get(name):
+        for name in sorted(listed.keys() | set(contents(folder))):
+            if name not in listed or sha256(folder / name) != listed[name]:
                 raise Failure(BUNDLE, f"{folder.name}/{name} is not the file that was sent: its sha256 differs")
         return sha256(folder / MANIFEST)
     except (OSError, ValueError, TypeError) as error:
         raise Failure(BUNDLE, f"{folder.name} is incomplete: {error}") from None
 
 
-def runtime():
-    """The onnxruntime module; imported late, so that its absence is one line: Failure(RUNTIME)."""
-    try:
-        import onnxruntime
-    except Exception as error:
-        raise Failure(RUNTIME, f"{sys.executable} cannot import the runtime: {error}") from None
-    return onnxruntime
+class Children:
+    """Starts the jobs of device.work: ``words`` start Python, ``held`` are open files that keep the board locked."""
+
+    def __init__(self, words: list[str], bundle: Path, out: Path, held: tuple[int, ...]) -> None:
+        self.words, self.bundle, self.out, self.held = words, bundle, out, held
+
+    def __call__(self, job: str, *arguments: object) -> float:
+        """Run a job; returns its peak resident MiB. Raises Failure where a signal killed it; ends as it ends."""
+        words = [*self.words, "-m", "device.work", job, self.bundle, self.out, *arguments]
+        process = subprocess.Popen([str(word) for word in words], pass_fds=self.held)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode < 0:
+            killer = signal.Signals(-process.returncode)
+            why = SIGNALS.get(killer, "it crashed")
+            if job == "preflight":
+                raise Failure(RUNTIME, f"killed by {killer.name} while {self.read('preflight.txt')}: {why}")
+            raise Failure(MODEL, f"killed by {killer.name} in the job {job}: {why}")
+        if process.returncode:
+            sys.exit(process.returncode)
+        return usage.ru_maxrss / 1024
+
+    def read(self, name: str) -> str:
+        """What the last job wrote into a file."""
+        return (self.out / name).read_text()
 
 
-def open_session(model: Path, threads: int):
-    """A session on the CPU; raises Failure(RUNTIME) without the runtime, Failure(MODEL) without a usable model."""
-    onnxruntime = runtime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    with model_errors():
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    if (counts := (len(session.get_inputs()), len(session.get_outputs()))) != (1, 1):
-        raise Failure(MODEL, f"{model.name} has {counts[0]} inputs and {counts[1]} outputs; one of each is supported")
-    return session
+def measure(job: dict, child: Children) -> dict:
+    """Latency of both models for each number of threads, again after a pause where the board's state spoils it."""
+    limits, rejected = job["limits"], []
+    for attempt in range(1, limits["attempts"] + 1):
+        passes, reasons = [], []
+        with open(child.out / "series.part", "w") as series:
+            for repeat in range(job["repeats"]):
+                for threads in range(1, min(job["threads"], os.cpu_count() or 1) + 1):
+                    child("latency", threads, repeat)
+                    series.write(child.read("series.csv"))
+                    passes.append(json.loads(child.read("pass.json")))
+                    reasons = board.judge([sample for one in passes for sample in one["samples"]], limits)
+                    if reasons:
+                        break
+                if reasons:
+                    break
+        if not reasons:
+            (child.out / "series.csv").write_text(HEADER + (child.out / "series.part").read_text())
+            samples = [sample for one in passes for sample in one.pop("samples")]
+            state = board.summary(samples)
+            return {"attempts": attempt, "passes": passes, "rejected": rejected, "state": state}
+        rejected.append("; ".join(reasons))
+        say(f"attempt {attempt} of {limits['attempts']} is not to be trusted: {rejected[-1]}")
+        if attempt < limits["attempts"]:
+            time.sleep(limits["cooldown_s"])
+    raise Failure(STATE, f"no measurement can be trusted, {limits['attempts']} were made: {rejected[-1]}")
 
 
-@contextmanager
-def model_errors() -> Iterator[None]:
-    """Turns whatever onnxruntime raises into Failure(MODEL)."""
-    try:
-        yield
-    except Exception as error:
-        raise Failure(MODEL, f"the model cannot be loaded or run: {error}") from None
-
-
-def predict(session, stored, scale: float):
-    """Outputs [n, ...] for stored integers [n, *shape], one row a run, at most BATCH rows in memory as float32."""
-    import numpy as np
-
-    name, rows = session.get_inputs()[0].name, []
-    with model_errors():
-        for start in range(0, len(stored), BATCH):
-            batch = stored[start : start + BATCH].astype(np.float32) * np.float32(scale)
-            rows += [session.run(None, {name: batch[row : row + 1]})[0] for row in range(len(batch))]
-    return np.concatenate(rows)
-
-
-def timed(session, feed: dict, runs: int) -> list[int]:
-    """Nanoseconds of each of ``runs`` inferences."""
-    infer, clock, nanoseconds = session.run, perf_counter_ns, [0] * runs
-    for index in range(runs):
-        start = clock()
-        infer(None, feed)
-        nanoseconds[index] = clock() - start
-    return nanoseconds
-
-
-def warm_up(session, feed: dict, window: int) -> tuple[int, bool]:
-    """Run windows of inferences until two medians agree: how many inferences that took, and whether it got steady."""
-    before = statistics.median(timed(session, feed, window))
-    for count in range(2, WINDOWS + 1):
-        median = statistics.median(timed(session, feed, window))
-        if abs(median - before) <= STEADY * before:
-            return count * window, True
-        before = median
-    return WINDOWS * window, False
-
-
-def first_input(bundle: Path, session, scale: float) -> dict:
-    """The first row of inputs.npy as what ``session.run`` takes."""
-    import numpy as np
-
-    row = np.load(bundle / "inputs.npy", mmap_mode="r", allow_pickle=False)[:1]
-    return {session.get_inputs()[0].name: row.astype(np.float32) * np.float32(scale)}
-
-
-def peak_memory_mb(bundle: Path, job: dict) -> float:
-    """Peak resident MiB of a process of its own that loads the model and runs it; exits as that process does.
-
-    Called before the runtime is imported here, so that the child starts small.
-    """
-    child = os.fork()
-    if child == 0:
-        os._exit(guarded(lambda: memory_run(bundle, job)))
-    _, status, usage = os.wait4(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code:
-        sys.exit(code if code > 0 else 128 - code)
-    return usage.ru_maxrss / 1024
-
-
-def memory_run(bundle: Path, job: dict) -> None:
-    """What the memory of a run is made of: load, and a few inferences."""
-    session = open_session(bundle / "model.onnx", job["threads"])
-    with model_errors():
-        timed(session, first_input(bundle, session, job["scale"]), 3)
-
-
-def machine() -> str:
-    """The board's model name, or the processor's."""
-    try:
-        name = Path("/proc/device-tree/model").read_text().strip("\0\n ")
-    except OSError:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    return f"{name} ({platform.machine()})"
-
-
-def measure(bundle: Path, job: dict) -> tuple[dict, list[int], object]:
-    """What was measured (milliseconds, MiB), the latencies in nanoseconds, and the outputs for all inputs."""
-    memory = peak_memory_mb(bundle, job)
-    version = runtime().__version__
-    import numpy as np
-
-    gc.collect()
-    gc.disable()
-    start = perf_counter_ns()
-    session = open_session(bundle / "model.onnx", job["threads"])
-    load = perf_counter_ns() - start
-    with model_errors():
-        feed = first_input(bundle, session, job["scale"])
-        first = timed(session, feed, 1)[0]
-        warmup_runs, steady = warm_up(session, feed, job["warmup"])
-        latencies = timed(session, feed, job["runs"])
-    gc.enable()
-    outputs = predict(session, np.load(bundle / "inputs.npy", mmap_mode="r", allow_pickle=False), job["scale"])
-    report = {
-        "first_inference_ms": first / 1e6,
-        "load_ms": load / 1e6,
-        "machine": machine(),
-        "model_sha256": sha256(bundle / "model.onnx"),
-        "peak_memory_mb": memory,
-        "runtime": f"onnxruntime {version}",
-        "steady": int(steady),
-        "threads": job["threads"],
-        "warmup_runs": warmup_runs,
-    }
-    return report, latencies, outputs
-
-
-def run(bundle: Path, results: Path) -> None:
-    """Check the bundle, measure, write the results; raises Failure."""
-    digest = check_manifest(bundle, BUNDLE_FILES)
+def run(bundle: Path, results: Path, words: list[str], held: tuple[int, ...]) -> None:
+    """Check the bundle, do the jobs, write the results; raises Failure."""
+    digest = check_manifest(bundle)
     job = json.loads((bundle / "job.json").read_text())
-    report, latencies, outputs = measure(bundle, job)
-    import numpy as np
-
     partial = results.with_name(f".{results.name}.partial")
-    partial.mkdir(parents=True)
-    np.save(partial / "latencies.npy", np.array(latencies, np.int64))
-    np.save(partial / "outputs.npy", outputs)
-    report |= {"bundle": digest, "run_id": results.name}
+    scratch = partial / "scratch"
+    scratch.mkdir(parents=True)
+    child = Children(words, bundle, scratch, held)
+    child("preflight")
+    report = json.loads(child.read("board.json")) | {"bundle": digest, "run_id": results.name}
+    report["model_sha256"] = sha256(bundle / job["candidate"])
+    child("outputs")
+    kept = ["outputs.npy", "steps.npz"]
+    if job["instructions"]:
+        child("count")
+        report["instructions"] = json.loads(child.read("instructions.json"))
+    else:
+        report["peak_memory_mb"] = {role: child("memory", role) for role in ("candidate", "baseline")}
+        report |= measure(job, child)
+        kept.append("series.csv")
+        if job["soak_minutes"]:
+            child("soak", min(job["threads"], os.cpu_count() or 1))
+            report["soak"] = board.summary(json.loads(child.read("soak.json"))["samples"])
+            kept.append("soak.csv")
+    for name in kept:
+        (scratch / name).rename(partial / name)
+    shutil.rmtree(scratch)
     (partial / "results.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
-    (partial / COMPLETE).write_text(write_manifest(partial, RESULT_FILES) + "\n")
+    (partial / COMPLETE).write_text(write_manifest(partial) + "\n")
     partial.rename(results)
 
 
+def clean_up(folder: Path) -> None:
+    """Remove what a run that was cut off left; called while the board is held, so that no such run is alive."""
+    for partial in folder.glob(".*.partial"):
+        say(f"an earlier run, {partial.name.split('.')[1]}, was cut off: removed")
+        shutil.rmtree(partial)
+
+
 @contextmanager
-def board() -> Iterator[None]:
-    """Holds the board; waits, and says so, while another runner holds it."""
-    descriptor = os.open(LOCK, os.O_RDONLY)
-    try:
+def hold() -> Iterator[tuple[int, ...]]:
+    """Holds the board; waits, and says so, while another runner holds it. Yields the open files.
+
+    The kernel lets go of the lock when its holder is dead, however it died. The folders on PYTHONPATH, bundle and packages,
+    are held as well, so that nobody clears them out meanwhile.
+    """
+    with ExitStack() as stack:
+        descriptor = os.open(LOCK, os.O_RDONLY)
+        stack.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("waiting: another run holds this board", file=sys.stderr, flush=True)
+            say("waiting: another run holds this board")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def guarded(work: Callable[[], None]) -> int:
-    """Run ``work``; its exit status, after one line on stderr where it failed."""
-    try:
-        work()
-        return 0
-    except Failure as failure:
-        print(f"error: {failure}", file=sys.stderr, flush=True)
-        return failure.status
-    except OSError as error:
-        print(f"error: cannot read or write, is the disk full? {error}", file=sys.stderr, flush=True)
-        return STORAGE
+        for folder in filter(os.path.isdir, os.environ.get("PYTHONPATH", "").split(":")):
+            used = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, used)
+            fcntl.flock(used, fcntl.LOCK_SH)
+            os.utime(folder)
+        yield (descriptor,)
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
-        print("usage: runner.py <bundle folder> <results folder>", file=sys.stderr)
+    if len(sys.argv) < 3:
+        say("usage: runner.py <bundle folder> <results folder> [words that start Python]")
         sys.exit(USAGE)
-    with board():
-        sys.exit(guarded(lambda: run(Path(sys.argv[1]), Path(sys.argv[2]))))
+    bundle, results, words = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or [sys.executable, "-P"]
+
+    def work() -> None:
+        with hold() as held:
+            clean_up(results.parent)
+            run(bundle, results, words, held)
+
+    sys.exit(guarded(work))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,8 @@ import tensorflow as tf
 import tf2onnx
 
 from edge import provenance
+from edge.ort import FEATURES, SCORES
 from edge.shards import Spec
-
-FEATURES = "features"
-SCORES = "scores"
 
 
 def to_onnx(model, spec: Spec, opset: int, metadata: dict, path: Path) -> int:

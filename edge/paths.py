@@ -11,12 +11,15 @@ PREPARED = Path("data/prepared")
 
 KERAS = Path("models/model.keras")
 ONNX = Path("models/model.onnx")
+TFLITE = Path("models/model.tflite")
 REFERENCE = Path("models/reference.npz")
 EDGE = Path("models/edge.onnx")
+SHIPPED = (EDGE, TFLITE)  # what devices measure
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")
 SAMPLES = PLOTS / "samples"
 CURVES = PLOTS / "learning_curve.csv"
 CONFUSION = PLOTS / "confusion.csv"
-LATENCY = PLOTS / "latency.csv"
+DEVICE_METRICS = METRICS / "devices"
+DEVICE_PLOTS = PLOTS / "devices"

@@ -19,9 +19,8 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from edge.ort import FEATURES
 from edge.shards import Split
-
-FEATURES = "features"
 
 
 class Calibration(CalibrationDataReader):

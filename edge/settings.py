@@ -19,13 +19,30 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Budget(Section):
+    """What a model may cost before it ships; None: not asked."""
+
+    accuracy: float | None = Field(None, ge=0, le=1)
+    accuracy_drop: float | None = Field(None, ge=0, le=1)
+    bytes: int | None = Field(None, ge=1)
+    latency_p95_ms: float | None = Field(None, gt=0)
+    instructions: int | None = Field(None, ge=1)
+    memory_mb: float | None = Field(None, gt=0)
+
+
 class Params(Section):
-    """params.yaml: the four switches a person turns every day."""
+    """params.yaml: the four switches a person turns every day, and what a model may cost."""
 
     task: str
     quant: Literal["fp32", "fp16", "int8", "int8_dynamic"]
-    device: str
+    device: str | list[str] = Field(min_length=1)
     seed: int = Field(ge=0, lt=2**31)
+    budget: Budget = Budget()
+
+    @property
+    def devices(self) -> list[str]:
+        """The names in ``device``, one or a list, each once."""
+        return list(dict.fromkeys([self.device] if isinstance(self.device, str) else self.device))
 
 
 class Recipe(Section):
@@ -59,6 +76,8 @@ class EvaluateOnDevice(Section):
 
     warmup: int = Field(ge=1)
     runs: int = Field(ge=1)
+    repeats: int = Field(ge=3)
+    soak_minutes: float = Field(ge=0)
     accuracy_clips: int = Field(ge=1)
 
 
@@ -75,8 +94,9 @@ def load() -> Settings:
     params = validate(Params, read(paths.PARAMS), paths.PARAMS)
     task = tasks.load(params.task)
     devices = read(paths.DEVICES)
-    if params.device not in devices:
-        raise UserError(f"{paths.PARAMS}: device = {params.device!r}: {paths.DEVICES} has {', '.join(devices)}")
+    for name in params.devices:
+        if name not in devices:
+            raise UserError(f"{paths.PARAMS}: device = {name!r}: {paths.DEVICES} has {', '.join(devices)}")
     sections = {
         "collect": task.Collect,
         "preprocess": task.Preprocess,

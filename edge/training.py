@@ -1,6 +1,7 @@
 """Training: one loop for every task, deterministic on one machine."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 
 import keras
@@ -43,6 +44,7 @@ def fit(
         epochs=cfg.epochs,
         steps_per_epoch=steps,
         shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,  # a bar for a person, a line an epoch for a log
         validation_data=_in_order(val, cfg.batch, classes),
         callbacks=[
             _Finite(),

@@ -1,37 +1,49 @@
-"""Convert: reads models/model.keras, writes models/model.onnx (fp32), a reference pair and metrics/convert.json."""
+"""Convert: reads models/model.keras, writes it as ONNX and TFLite (fp32), a reference pair and metrics/convert.json."""
 
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from edge import errors, files, ort, paths, provenance, settings, shards
 
 
-def parity(keras_scores: np.ndarray, onnx_scores: np.ndarray, tolerance: float) -> dict:
-    """Largest difference and share of equal answers of two [n, labels] arrays; UserError above ``tolerance``."""
-    difference = float(np.abs(keras_scores - onnx_scores).max())
+def parity(form: str, keras_scores: np.ndarray, scores: np.ndarray, tolerance: float) -> dict:
+    """Largest difference and share of equal answers of two [n, labels] arrays; UserError above ``tolerance``.
+
+    ``form`` names what the Keras model was converted to.
+    """
+    difference = float(np.abs(keras_scores - scores).max())
     if not difference <= tolerance:
         raise errors.UserError(
-            f"ONNX and Keras differ by {difference:.2g}, more than convert.tolerance = {tolerance:g}: "
+            f"{form} and Keras differ by {difference:.2g}, more than convert.tolerance = {tolerance:g}: "
             "the conversion is wrong, or the tolerance is below float32 rounding"
         )
-    agreement = float(np.mean(keras_scores.argmax(axis=1) == onnx_scores.argmax(axis=1)))
+    agreement = float(np.mean(keras_scores.argmax(axis=1) == scores.argmax(axis=1)))
     return {"largest_difference": difference, "agreement": agreement}
 
 
-def convert(config, keras_path: Path, prepared: Path, onnx_path: Path, reference: Path, metadata: dict) -> dict:
-    """Write the ONNX model and its reference input and output; returns the parity on the whole test split."""
-    from edge import export, keras_file  # TensorFlow: imported once the settings are known to be right
+def convert(
+    config, keras_path: Path, prepared: Path, onnx_path: Path, tflite_path: Path, reference: Path, metadata: dict
+) -> dict:
+    """Write both models and the reference input and output; returns the parity of each on the whole test split."""
+    from edge import export, keras_file, tflite  # TensorFlow: imported once the settings are known to be right
 
     spec, test = shards.load_spec(prepared), shards.load(prepared, "test")
     model = keras_file.load(keras_path)
+    keras_scores = keras_file.predict(model, test)
     with files.atomic(onnx_path) as temporary:
         nodes = export.to_onnx(model, spec, config.opset, metadata, temporary)
         outputs = ort.predict(temporary, test)
-        metrics = parity(keras_file.predict(model, test), outputs, config.tolerance)
+        metrics = parity("ONNX", keras_scores, outputs, config.tolerance)
+    entries = provenance.read(onnx.load(onnx_path))
+    with files.atomic(tflite_path) as temporary:
+        tflite.to_tflite(model, spec, entries, temporary)
+        lite = parity("TFLite", keras_scores, tflite.predict(temporary, test), config.tolerance)
     with files.atomic(reference) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{spec.input: test.inputs(slice(0, 1)), "scores": outputs[:1]})
-    return metrics | {"nodes": nodes, "bytes": onnx_path.stat().st_size}
+    lite |= {"bytes": tflite_path.stat().st_size}
+    return metrics | {"nodes": nodes, "bytes": onnx_path.stat().st_size, "tflite": lite}
 
 
 def main() -> None:
@@ -46,7 +58,8 @@ def main() -> None:
         "data_sha256": provenance.data_sha256(paths.PREPARED),
         "parent_sha256": files.sha256(paths.KERAS),
     }
-    metrics = convert(config.convert, paths.KERAS, paths.PREPARED, paths.ONNX, paths.REFERENCE, metadata)
+    written = paths.ONNX, paths.TFLITE, paths.REFERENCE
+    metrics = convert(config.convert, paths.KERAS, paths.PREPARED, *written, metadata)
     files.write_json(paths.METRICS / "convert.json", metrics)
 
 

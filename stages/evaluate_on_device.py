@@ -1,35 +1,35 @@
-"""Reads models/edge.onnx and the test split, writes metrics/device.json and plots/latency.csv."""
+"""Reads the models and the test split, writes metrics/devices/<name>.json and plots/devices/<name>.csv for each device."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from device import runner
-from edge import device, errors, files, paths, settings, shards, tracking
+from edge import device, devices, errors, files, parity, paths, settings, shards, statistics, tracking
 from edge.errors import UserError
 
-SAMPLES = {50: 1, 90: 64, 99: 662}  # runs without which a percentile says nothing, at 99 % confidence
+# What a runtime measures: the model that ships, and the fp32 model of the same run that it is held against.
+MODELS = {"onnxruntime": (paths.EDGE, paths.ONNX), "litert": (paths.TFLITE, paths.TFLITE)}
 
 
-def evaluate(board: device.Device, model: Path, split: shards.Split, config, task) -> tuple[dict, np.ndarray]:
-    """Metrics of ``model`` on the board, and the latencies [runs] in milliseconds; raises UserError.
+def evaluate(board: devices.Device, models: tuple[Path, Path], split: shards.Split, config, task) -> tuple[dict, dict]:
+    """Metrics of the first of ``models`` on the board, and the series of measured inferences; raises UserError.
 
     The board sends outputs back; what they are worth is ``task.score(labels, outputs)``, on this machine.
     """
     rows = spread(len(split), config.accuracy_clips)
     stored = np.ascontiguousarray(split.x[rows])
-    results = device.evaluate(board, model, stored, split.scale, config.warmup, config.runs)
-    milliseconds = results.latencies / 1e6
-    report = {key: value for key, value in results.report.items() if key not in ("bundle", "run_id")}
-    metrics = task.score(split.y[rows], results.outputs) | report
-    metrics |= compare(results.outputs, on_host(model, stored, split.scale))
-    metrics |= {
-        "accuracy_clips": len(rows),
-        "latency_ms": summary(milliseconds),
-        "model_bytes": model.stat().st_size,
-        "samples": len(milliseconds),
-    }
-    return metrics, milliseconds
+    counts = {key: getattr(config, key) for key in ("warmup", "runs", "repeats", "soak_minutes")}
+    results = device.evaluate(board, device.Work(*models, stored, split.scale, **counts))
+    samples = stored.astype(np.float32) * np.float32(split.scale)
+    metrics = {"parity": parity.compare(models[0], board.runtime, samples, results.outputs, results.steps)}
+    metrics |= task.score(split.y[rows], results.outputs)
+    metrics |= {key: results.report[key] for key in ("board", "model_sha256", "runtime")}
+    metrics |= {"transport": board.transport, "accuracy_clips": len(rows), "model": str(models[0])}
+    metrics |= {"quantization": parity.quantization(models[0]), "model_bytes": models[0].stat().st_size}
+    metrics |= {"baseline_sha256": files.sha256(models[1])}
+    measured = instructions if "instructions" in results.report else latency
+    return metrics | measured(results), results.series
 
 
 def spread(rows: int, wanted: int) -> np.ndarray:
@@ -37,44 +37,106 @@ def spread(rows: int, wanted: int) -> np.ndarray:
     return np.linspace(0, rows - 1, min(rows, wanted)).round().astype(int)
 
 
-def summary(milliseconds: np.ndarray) -> dict[str, float]:
-    """Mean and those percentiles that so many samples support."""
-    percentiles = {f"p{q}": float(np.percentile(milliseconds, q)) for q, n in SAMPLES.items() if len(milliseconds) >= n}
-    return {"mean": float(milliseconds.mean())} | percentiles
+def instructions(results: device.Results) -> dict:
+    """Guest instructions of an inference: what an emulated board has in place of a latency."""
+    counts = results.report["instructions"]
+    change = 100 * (counts["candidate"] / counts["baseline"] - 1)
+    return {"instructions": counts | {"change_percent": change}}
 
 
-def on_host(model: Path, stored: np.ndarray, scale: float) -> np.ndarray:
-    """What onnxruntime on this machine makes of the same inputs; raises UserError."""
-    try:
-        return runner.predict(runner.open_session(model, 1), stored, scale)
-    except runner.Failure as failure:
-        raise UserError(f"{model} on this machine: {failure}") from None
-
-
-def compare(outputs: np.ndarray, host: np.ndarray) -> dict[str, float]:
-    """Share of rows [n, labels] with the same largest output on board and host, and the largest difference."""
-    if outputs.shape != host.shape or not np.isfinite(outputs).all():
-        raise UserError(f"the device's outputs {outputs.shape} are not finite numbers of shape {host.shape}")
-    return {
-        "host_agreement": float((outputs.argmax(-1) == host.argmax(-1)).mean()),
-        "host_max_difference": float(np.abs(outputs.astype(np.float64) - host).max()),
+def latency(results: device.Results) -> dict:
+    """Latency by number of threads, verdict, start, memory and the state of the board."""
+    report, series = results.report, results.series
+    threads, repeats = series["threads"].astype(int), series["repeat"].astype(int)
+    milliseconds = series["ms"].astype(float)
+    figures = {}
+    for count in sorted(set(threads)):
+        at = {role: (threads == count) & (series["model"] == role) for role in ("candidate", "baseline")}
+        by_repeat = {
+            role: np.stack([milliseconds[rows & (repeats == repeat)] for repeat in sorted(set(repeats))])
+            for role, rows in at.items()
+        }
+        summaries = {f"{role}_ms": statistics.summary(values.ravel()) for role, values in by_repeat.items()}
+        figures[f"threads_{count}"] = summaries | verdict(statistics.compare(**by_repeat))
+    starts = {
+        key: {role: median(one["models"][role][key] for one in report["passes"]) for role in ("candidate", "baseline")}
+        for key in ("load_ms", "first_inference_ms")
     }
+    steady = [one["models"][role]["steady"] for one in report["passes"] for role in ("candidate", "baseline")]
+    kept = {key: report[key] for key in ("attempts", "peak_memory_mb", "state")}
+    return {"latency": figures, "steady": float(np.mean(steady))} | starts | kept | soak(results)
 
 
-def write(metrics: dict, milliseconds: np.ndarray) -> None:
-    """Write the plot, then the metrics."""
-    with files.atomic(paths.LATENCY) as temporary:
-        lines = (f"{run},{value:.6f}\n" for run, value in enumerate(milliseconds))
-        temporary.write_text("run,ms\n" + "".join(lines))
-    files.write_json(paths.METRICS / "device.json", metrics)
+def soak(results: device.Results) -> dict:
+    """Verdicts of the first and of the last tenth of a soak, where there was one."""
+    if not results.soak:
+        return {}
+    blocks = {role: results.soak[f"{role}_ms"].astype(float) for role in ("candidate", "baseline")}
+    tenth = max(len(blocks["candidate"]) // 10, statistics.BATCHES)
+    parts = {"start": slice(0, tenth), "end": slice(-tenth, None)}
+    found = {
+        name: verdict(statistics.compare_blocks(**{r: b[part] for r, b in blocks.items()}))
+        for name, part in parts.items()
+    }
+    return {"soak": found | {"state": results.report["soak"]}}
+
+
+def verdict(comparison: statistics.Comparison) -> dict:
+    """A comparison as metrics."""
+    shares = {key: 100 * getattr(comparison, key) for key in ("change", "low", "high")}
+    return {f"{key}_percent": value for key, value in shares.items()} | {"verdict": comparison.verdict}
+
+
+def median(values) -> float:
+    """The median as a plain number."""
+    return float(np.median(list(values)))
+
+
+def write(name: str, metrics: dict, series: dict[str, np.ndarray]) -> None:
+    """Write a device's plot, where there is a series, then its metrics."""
+    plot = paths.DEVICE_PLOTS / f"{name}.csv"
+    plot.parent.mkdir(parents=True, exist_ok=True)
+    if series:
+        with files.atomic(plot) as temporary:
+            rows = (",".join(row) for row in zip(*series.values(), strict=True))
+            temporary.write_text("\n".join((",".join(series), *rows, "")))
+    else:
+        files.remove(plot)
+    files.write_json(paths.DEVICE_METRICS / f"{name}.json", metrics)
+
+
+def one(name: str, split: shards.Split, config, task) -> str:
+    """Evaluate on the device ``name`` and write its files; returns '' or what went wrong."""
+    try:
+        board = devices.load(name)
+        metrics, series = evaluate(board, MODELS[board.runtime], split, config, task)
+        write(name, metrics | {"device": name}, series)
+    except (UserError, OSError) as error:
+        return f"{name}: {error}"
+    return ""
+
+
+def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[str]:
+    """Evaluate on the devices at the same time; returns what went wrong, each with its device's name.
+
+    Files of devices that are not among ``names`` are removed.
+    """
+    with ThreadPoolExecutor(len(names)) as pool:
+        failures = pool.map(lambda name: one(name, split, config, task), names)
+    for folder in (paths.DEVICE_METRICS, paths.DEVICE_PLOTS):
+        for path in folder.glob("*"):
+            if path.stem not in names:
+                files.remove(path)
+    return list(filter(None, failures))
 
 
 def main() -> None:
     params, task, config = settings.load()
-    board = device.load(params.device)
+    for name in params.devices:
+        devices.load(name)
     split = shards.load(paths.PREPARED, "test")
-    metrics, milliseconds = evaluate(board, paths.EDGE, split, config.evaluate_on_device, task)
-    write(metrics | {"device": params.device}, milliseconds)
+    if failures := evaluate_all(params.devices, split, config.evaluate_on_device, task):
+        raise UserError("; ".join(failures))
     tracking.record(params, config)
 
 

@@ -11,7 +11,18 @@ import pytest
 from benchmarks.clone import change
 from tests.imports import ROOT
 
-PARTS = (".dvc/config", ".dvcignore", ".gitignore", "configs", "data", "device", "devices.yaml", "dvc.yaml", "edge")
+PARTS = (
+    ".dvc/config",
+    ".dvc/plots",
+    ".dvcignore",
+    ".gitignore",
+    "configs",
+    "data",
+    "device",
+    "devices.yaml",
+    "dvc.yaml",
+    "edge",
+)
 PARTS += ("metrics/.gitignore", "models/.gitignore", "params.yaml", "plots/.gitignore", "stages", "tasks")
 
 

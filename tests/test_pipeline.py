@@ -1,6 +1,7 @@
 """The six stages together, as a person runs them, on the toy task."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def test_a_run_yields_every_metric_and_a_model_that_works(toy):
     """All six stages run and the device's figures are those of the model that ships."""
     assert metrics(toy, "train")["test"]["accuracy"] > 0.9
     assert metrics(toy, "convert")["agreement"] == 1.0
-    assert metrics(toy, "device")["model_sha256"] == sha256(toy.folder / "models/edge.onnx")
+    assert metrics(toy, "devices/local")["model_sha256"] == sha256(toy.folder / "models/edge.onnx")
 
 
 def test_nothing_changed_runs_nothing(toy):
@@ -100,6 +101,20 @@ def test_a_killed_stage_reruns_to_the_same_hashes(toy, stage, output):
     toy.ok("dvc", "repro", "--force", "--single-item", stage)
     assert (toy.folder / "dvc.lock").read_text() == lock
     assert not partial.exists()
+
+
+def test_another_machine_measures_anew(toy, tmp_path):
+    """Where all but the measurements is at hand, a clone runs evaluate-on-device: it has no figures of this machine."""
+    subprocess.run(["git", "clone", "--quiet", toy.folder, tmp_path / "clone"], check=True)
+    clone = type(toy)(tmp_path / "clone")
+    shutil.copytree(toy.folder / ".dvc/cache/files", clone.folder / ".dvc/cache/files")
+    outputs = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]["evaluate-on-device"]["outs"]
+    for digest in (output["md5"] for output in outputs):
+        (clone.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
+    clone.ok("dvc", "checkout", "--allow-missing")
+    assert not (clone.folder / "metrics/devices").exists()
+    assert ran(clone.ok("dvc", "repro")) == ["evaluate-on-device"]
+    assert metrics(clone, "devices/local")["model_sha256"] == sha256(clone.folder / "models/edge.onnx")
 
 
 def test_a_fresh_clone_knows_that_the_lock_is_current(toy, tmp_path):

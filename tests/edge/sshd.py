@@ -18,11 +18,12 @@ def generate_key(path: Path) -> str:
     return path.with_suffix(".pub").read_text()
 
 
-def client_config(folder: Path, port: int, known: str, key: str = "user") -> str:
+def client_config(folder: Path, port: int, known: str, key: str = "user", address: str = "127.0.0.1") -> str:
     """Write the client's ssh config for the alias ``board``; ``known`` is the server's public key; returns its path."""
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {known}")
+    (folder / "known_hosts").write_text(f"board {known}")
     lines = {
-        "HostName": "127.0.0.1",
+        "HostName": address,
+        "HostKeyAlias": "board",
         "Port": port,
         "User": getpass.getuser(),
         "IdentityFile": folder / key,
@@ -36,26 +37,31 @@ def client_config(folder: Path, port: int, known: str, key: str = "user") -> str
     return str(config)
 
 
+def prepare(folder: Path, address: str, port: int, *extra: str) -> list[str]:
+    """Write keys and the server's config, with the further lines ``extra``; returns the words that start it."""
+    assert SSHD, "these tests need sshd: sudo apt install openssh-server"
+    generate_key(folder / "host")
+    (folder / "authorized_keys").write_text(generate_key(folder / "user"))
+    lines = (f"ListenAddress {address}", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/authorized_keys")
+    lines += ("PasswordAuthentication no", "KbdInteractiveAuthentication no", "UsePAM no", "StrictModes no")
+    (folder / "sshd_config").write_text("\n".join((*lines, "PidFile none", *extra, "")))
+    return [SSHD, "-D", "-e", "-p", str(port), "-f", str(folder / "sshd_config")]
+
+
 @contextmanager
 def server(folder: Path, *extra: str) -> Iterator[tuple[str, int]]:
     """Run sshd with the further config lines ``extra``; yields the client's config and the port."""
-    assert SSHD, "these tests need sshd: sudo apt install openssh-server"
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    known = generate_key(folder / "host")
-    (folder / "authorized_keys").write_text(generate_key(folder / "user"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    lines = ("ListenAddress 127.0.0.1", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/authorized_keys")
-    lines += ("PasswordAuthentication no", "KbdInteractiveAuthentication no", "UsePAM no", "StrictModes no")
-    (folder / "sshd_config").write_text("\n".join((*lines, "PidFile none", *extra, "")))
-    command = [SSHD, "-D", "-e", "-p", str(port), "-f", str(folder / "sshd_config")]
+    command = prepare(folder, "127.0.0.1", port, *extra)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             first = process.stderr.readline()
             assert "listening" in first, first + process.stderr.read()
-            yield client_config(folder, port, known), port
+            yield client_config(folder, port, (folder / "host.pub").read_text()), port
         finally:
             process.terminate()

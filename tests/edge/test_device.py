@@ -12,12 +12,11 @@ import pytest
 import yaml
 
 from device import runner
-from edge import device, files
+from edge import device, devices, files, link, paths
 from edge.errors import UserError
 from tests.device import models
+from tests.device.models import entry, local, ssh
 from tests.edge import sshd
-
-SCALE = 1 / 32768
 
 
 @pytest.fixture(scope="module")
@@ -33,38 +32,21 @@ def model(tmp_path) -> Path:
     return models.linear(tmp_path / "edge.onnx")
 
 
-def entry(folder: Path, **changes) -> dict:
-    """An entry of devices.yaml whose board is ``folder``."""
-    base = {"transport": "local", "python": sys.executable, "threads": 1, "root": str(folder / "board"), "timeout": 60}
-    return base | changes
-
-
-def local(folder: Path, **changes) -> device.Device:
-    """This machine as a board."""
-    return device.Local.model_validate(entry(folder, **changes))
-
-
-def ssh(folder: Path, config: str, **changes) -> device.Device:
-    """The ssh server as a board."""
-    return device.Ssh.model_validate(
-        entry(folder, **{"transport": "ssh", "host": "board", "ssh_config": config} | changes)
-    )
-
-
-def evaluate(board: device.Device, model: Path, runs: int = 5) -> device.Results:
+def evaluate(board: devices.Device, model: Path) -> device.Results:
     """Measure with little work."""
-    return device.evaluate(board, model, models.clips(), SCALE, warmup=2, runs=runs)
+    return device.evaluate(board, models.work(model))
 
 
 def python(folder: Path, *lines: str) -> str:
-    """A Python interpreter that first runs shell ``lines``; $1 is the runner, $2 the bundle, $3 the results."""
+    """A Python interpreter that runs shell ``lines`` before the runner: bundle and results are in $bundle, $results."""
     path = folder / "python"
-    path.write_text("\n".join(("#!/bin/sh", *lines, f'exec {shlex.quote(sys.executable)} "$@"', "")))
+    args = 'case "$3" in device.runner) bundle=$4 results=$5'
+    path.write_text("\n".join(("#!/bin/sh", args, *lines, ";; esac", f'exec {shlex.quote(sys.executable)} "$@"', "")))
     path.chmod(0o755)
     return str(path)
 
 
-def message(board: device.Device, model: Path) -> str:
+def message(board: devices.Device, model: Path) -> str:
     """The one line with which a measurement fails."""
     with pytest.raises(UserError) as caught:
         evaluate(board, model)
@@ -75,9 +57,9 @@ def test_ssh_gives_what_local_gives(tmp_path, server, model):
     """Outputs over ssh are those of the local path, bit by bit, and the report names model, machine and runtime."""
     here, there = evaluate(local(tmp_path / "a"), model), evaluate(ssh(tmp_path / "b", server[0]), model)
     np.testing.assert_array_equal(here.outputs, there.outputs)
-    assert here.outputs.shape == (70, 3) and len(there.latencies) == 5
+    assert here.outputs.shape == (70, 3) and len(there.series["ms"]) == 60
     assert there.report["model_sha256"] == files.sha256(model)
-    assert here.report["machine"] == there.report["machine"]
+    assert here.report["board"] == there.report["board"]
     assert there.report["runtime"].startswith("onnxruntime ")
 
 
@@ -108,15 +90,6 @@ def test_relative_root_is_below_home(tmp_path, model, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     evaluate(local(tmp_path, root="cache/edge"), model)
     assert (tmp_path / "home/cache/edge/bundles").is_dir()
-
-
-def test_old_bundles_are_cleared(tmp_path, model):
-    """A bundle that nobody used for long goes, the one in use stays."""
-    old = tmp_path / "board/bundles/old"
-    old.mkdir(parents=True)
-    os.utime(old, (0, 0))
-    evaluate(local(tmp_path), model)
-    assert not old.exists() and len(list((tmp_path / "board/bundles").iterdir())) == 1
 
 
 def test_changed_host_key(tmp_path, server, model):
@@ -160,7 +133,7 @@ def test_unreachable(tmp_path, model):
 def test_python_missing(tmp_path, server, model, where):
     """A wrong `python` is named, over both transports."""
     board = local(tmp_path, python="no-python") if where == "local" else ssh(tmp_path, server[0], python="no-python")
-    assert "python = 'no-python' cannot be started" in message(board, model)
+    assert "python cannot be started there" in message(board, model)
 
 
 @pytest.mark.parametrize("name", ("SIGKILL", "SIGILL", "SIGSEGV"))
@@ -179,8 +152,8 @@ def test_time_is_limited_on_the_board(tmp_path, server, model):
 def test_rsync_missing(tmp_path, model):
     """A board without rsync is told as such."""
     (tmp_path / "bin").mkdir()
-    for name in ("sh", "mkdir", "find"):
-        (tmp_path / "bin" / name).symlink_to(f"/bin/{name}")
+    for name in ("sh", "timeout"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
     force = f'ForceCommand PATH={tmp_path}/bin; eval "$SSH_ORIGINAL_COMMAND"'
     with sshd.server(tmp_path / "sshd", force) as (config, _):
         assert "rsync is missing" in message(ssh(tmp_path, config), model)
@@ -203,36 +176,36 @@ def test_link_cut_once_is_retried(tmp_path, model):
 
 def test_link_cut_while_measuring(tmp_path, model):
     """A connection that dies during the measurement is an error that says to run again."""
-    cut = 'case "$SSH_ORIGINAL_COMMAND" in *"timeout -k"*) kill -9 $PPID;; esac'
+    cut = 'case "$SSH_ORIGINAL_COMMAND" in *device.runner*) kill -9 $PPID;; esac'
     with sshd.server(tmp_path / "sshd", f'ForceCommand {cut}; eval "$SSH_ORIGINAL_COMMAND"') as (config, _):
         assert "run it again" in message(ssh(tmp_path, config), model)
 
 
 def test_bundle_corrupted_on_the_board(tmp_path, server, model):
     """A bundle that changes between transfer and run is refused by the runner."""
-    board = ssh(tmp_path, server[0], python=python(tmp_path, 'printf x >> "$2/model.onnx"'))
-    assert "model.onnx is not the file that was sent" in message(board, model)
+    board = ssh(tmp_path, server[0], python=python(tmp_path, 'printf x >> "$bundle/candidate.onnx"'))
+    assert "candidate.onnx is not the file that was sent" in message(board, model)
 
 
 def test_results_of_another_model(tmp_path, server, model):
     """A board that runs another bundle than the one sent is found out by the model's sha256."""
-    job = {"runs": 5, "scale": SCALE, "threads": 1, "warmup": 2}
-    device.make_bundle(tmp_path / "foreign", models.linear(tmp_path / "other.onnx", seed=9), models.clips(), job)
-    swap = f'set -- {tmp_path}/foreign/runner.py {tmp_path}/foreign "$3"'
+    other = models.work(models.linear(tmp_path / "other.onnx", seed=9))
+    device.make_bundle(tmp_path / "foreign", local(tmp_path), other)
+    swap = f'export PYTHONPATH={tmp_path}/foreign; set -- -P -m device.runner {tmp_path}/foreign "$results"'
     assert "results are of another model" in message(ssh(tmp_path, server[0], python=python(tmp_path, swap)), model)
 
 
 def test_results_of_another_run(tmp_path, model):
     """Results whose run id is not the one sent are refused."""
-    run = f'{shlex.quote(sys.executable)} "$1" "$2" {tmp_path}/old'
-    swap = f'{run} && mkdir -p "${{3%/*}}" && cp -r {tmp_path}/old "$3"; exit'
+    run = f'{shlex.quote(sys.executable)} -P -m device.runner "$bundle" {tmp_path}/old'
+    swap = f'{run} && cp -r {tmp_path}/old "$results"; exit'
     assert "results are of another run" in message(local(tmp_path, python=python(tmp_path, swap)), model)
 
 
 @pytest.mark.parametrize("name", ("outputs.npy", "manifest.sha256", "complete"))
 def test_damaged_results(tmp_path, model, name):
     """Results that changed after they were written are refused."""
-    swap = f'{shlex.quote(sys.executable)} "$@" && printf x >> "$3/{name}"; exit'
+    swap = f'{shlex.quote(sys.executable)} "$@" && printf x >> "$results/{name}"; exit'
     assert "results are damaged" in message(local(tmp_path, python=python(tmp_path, swap)), model)
 
 
@@ -259,29 +232,29 @@ def test_root_that_cannot_be_made(tmp_path, server, model):
 )
 def test_explanations(status, text, says):
     """Exit statuses that need a broken board are explained from their status and text."""
-    assert says in device.explain(status, text)
+    assert says in link.explain(status, text)
 
 
 def test_words_are_quoted(tmp_path, server):
     """What comes from data reaches a program on the board as one word, whatever is in it."""
     evil = "a b; touch evil $(touch evil) `touch evil` 'x"
-    with ssh(tmp_path, server[0]).connect() as link, pytest.raises(UserError) as caught:
-        device.run(link, ["sh", "-c", 'printf "%s" "$1"; exit 7', "sh", evil], 10)
+    with ssh(tmp_path, server[0]).connect() as board, pytest.raises(UserError) as caught:
+        board.run(["sh", "-c", 'printf "%s" "$1"; exit 7', "sh", evil], 10)
     assert evil in str(caught.value)
 
 
 def test_devices_yaml_of_the_project():
     """The project's own devices.yaml has a valid local device and a valid Pi."""
     path = Path(__file__).parents[2] / "devices.yaml"
-    assert isinstance(device.load("local", path), device.Local)
-    assert isinstance(device.load("pi4", path), device.Ssh)
+    assert isinstance(devices.load("local", path), devices.Local)
+    assert isinstance(devices.load("pi4", path), devices.Ssh)
 
 
 @pytest.mark.parametrize(
     ("name", "changes", "parts"),
     [
         ("nowhere", {}, ["devices.yaml", "'nowhere'", "board"]),
-        ("board", {"transport": "telnet"}, ["board.transport", "'telnet'", "local, ssh"]),
+        ("board", {"transport": "telnet"}, ["board.transport", "'telnet'", "local, ssh, emulated"]),
         ("board", {"threads": 0}, ["board.threads", "0"]),
         ("board", {"colour": "red"}, ["board.colour", "'red'"]),
         ("board", {"root": "-rf"}, ["board.root", "'-rf'"]),
@@ -294,16 +267,24 @@ def test_wrong_entries(tmp_path, name, changes, parts):
     path = tmp_path / "devices.yaml"
     path.write_text(yaml.safe_dump({"board": entry(tmp_path) | changes}))
     with pytest.raises(UserError) as caught:
-        device.load(name, path)
+        devices.load(name, path)
     assert all(part in str(caught.value) for part in parts)
 
 
-def test_measured_guards_the_model(tmp_path, model):
+def test_measured_guards_the_model(tmp_path, monkeypatch):
     """Metrics are returned for the model that they measured and refused for any other, or when they are absent."""
-    metrics = tmp_path / "device.json"
+    monkeypatch.chdir(tmp_path)
+    paths.EDGE.parent.mkdir()
+    models.linear(paths.EDGE)
+    metrics = tmp_path / "pi.json"
     with pytest.raises(UserError, match="run dvc repro"):
-        device.measured(metrics, model)
-    files.write_json(metrics, {"model_sha256": runner.sha256(model), "threads": 1})
-    assert device.measured(metrics, model)["threads"] == 1
+        device.measured(metrics)
+    content = {"model": str(paths.EDGE), "model_sha256": runner.sha256(paths.EDGE), "transport": "ssh"}
+    files.write_json(metrics, content)
+    assert device.measured(metrics) == content
+    models.linear(paths.EDGE, seed=5)
     with pytest.raises(UserError, match="measured another model: run dvc repro"):
-        device.measured(metrics, models.linear(tmp_path / "other.onnx", seed=5))
+        device.measured(metrics)
+    files.write_json(metrics, content | {"model": "/etc/passwd"})
+    with pytest.raises(UserError, match="cannot be used, run dvc repro"):
+        device.measured(metrics)

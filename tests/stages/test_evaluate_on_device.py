@@ -1,7 +1,6 @@
-"""The last stage on a toy model and task, locally and over ssh."""
+"""The last stage on a toy model and task, locally, over ssh, and on several boards."""
 
 import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +8,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
-from edge import device, files, paths, settings
-from edge.errors import UserError
+from edge import device, files, parity, paths, settings
 from edge.shards import Split
 from stages import evaluate_on_device as stage
 from tests.device import models
+from tests.device.models import SCALE
 from tests.edge import sshd
 
-SCALE = 1 / 32768
 TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
 
 
@@ -30,74 +29,101 @@ def model(tmp_path) -> Path:
 @pytest.fixture
 def split(model) -> Split:
     """70 inputs; the label is what the model says, but for the first 7, so that it is right for 90 %."""
-    split = Split(models.clips(), np.zeros(70, int), SCALE)
-    labels = stage.on_host(model, split.x, SCALE).argmax(1)
+    x = models.clips()
+    labels = parity.host_outputs(model, "onnxruntime", x.astype(np.float32) * np.float32(SCALE)).argmax(1)
     labels[:7] = (labels[:7] + 1) % 3
-    return Split(split.x, labels, SCALE)
+    return Split(x, labels, SCALE)
 
 
 def config(runs: int = 70, clips: int = 1000) -> settings.EvaluateOnDevice:
     """The stage's section."""
-    return settings.EvaluateOnDevice(warmup=2, runs=runs, accuracy_clips=clips)
-
-
-def board(folder: Path, **changes) -> device.Device:
-    """This machine, or with ``host`` the ssh server, as a board."""
-    entry = {"transport": "ssh" if "host" in changes else "local", "python": sys.executable, "threads": 1}
-    entry |= {"root": str(folder / "board"), "timeout": 60}
-    return device.TRANSPORTS[entry["transport"]].model_validate(entry | changes)
+    return settings.EvaluateOnDevice(warmup=2, runs=runs, repeats=3, soak_minutes=0, accuracy_clips=clips)
 
 
 def test_metrics_locally_and_over_ssh(tmp_path, model, split):
     """Both transports give the true accuracy and full agreement with the host; the metrics say what was measured."""
-    here, latencies = stage.evaluate(board(tmp_path), model, split, config(), TASK)
+    here, series = stage.evaluate(models.local(tmp_path), (model, model), split, config(), TASK)
     with sshd.server(tmp_path / "sshd") as (client, _):
-        there, _ = stage.evaluate(board(tmp_path, host="board", ssh_config=client), model, split, config(), TASK)
-    same = ("accuracy", "host_agreement", "host_max_difference", "model_sha256", "model_bytes", "machine", "samples")
+        there, _ = stage.evaluate(models.ssh(tmp_path, client), (model, model), split, config(), TASK)
+    same = (
+        "accuracy",
+        "parity",
+        "model_sha256",
+        "baseline_sha256",
+        "model_bytes",
+        "board",
+        "runtime",
+        "accuracy_clips",
+    )
     assert {key: here[key] for key in same} == {key: there[key] for key in same}
     assert here["accuracy"] == 0.9
-    assert (here["host_agreement"], here["host_max_difference"]) == (1, 0)
+    assert here["parity"] == {"samples": 0, "features": 0, "scores": 0, "agreement": 1} or here["parity"]["scores"] == 0
     assert here["model_sha256"] == files.sha256(model)
-    assert (here["samples"], here["threads"], here["accuracy_clips"]) == (70, 1, 70)
-    assert here["latency_ms"]["p50"] == pytest.approx(np.median(latencies))
-    strings = {key for key, value in here.items() if isinstance(value, str)}
-    assert strings == {"machine", "model_sha256", "runtime"}
+    figures = here["latency"]["threads_1"]
+    mine = series["ms"][series["model"] == "candidate"].astype(float)
+    assert figures["candidate_ms"]["p50"] == pytest.approx(np.median(mine))
+    assert figures["low_percent"] <= figures["change_percent"] <= figures["high_percent"]
+    assert figures["verdict"] in ("faster", "slower", "undecided")
 
 
-@pytest.mark.parametrize(
-    ("runs", "keys"),
-    [
-        (63, {"mean", "p50"}),
-        (64, {"mean", "p50", "p90"}),
-        (661, {"mean", "p50", "p90"}),
-        (662, {"mean", "p50", "p90", "p99"}),
-    ],
-)
-def test_percentiles_need_samples(runs, keys):
-    """A percentile that so few runs do not support is absent."""
-    assert set(stage.summary(np.arange(1.0, runs + 1))) == keys
+def test_a_model_with_ten_times_the_work_is_slower(tmp_path, split, model):
+    """The verdict on a candidate that computes far more than its baseline is that it is slower."""
+    large = models.stack(tmp_path / "large.onnx")
+    metrics, _ = stage.evaluate(models.local(tmp_path), (large, model), split, config(), TASK)
+    assert metrics["latency"]["threads_1"]["verdict"] == "slower"
 
 
 def test_clips_are_spread(model, split, tmp_path):
     """Fewer clips than the split has are spread over all of it, ends included, the same at each call."""
     assert stage.spread(70, 4).tolist() == [0, 23, 46, 69]
     assert stage.spread(3, 10).tolist() == [0, 1, 2]
-    metrics, _ = stage.evaluate(board(tmp_path), model, split, config(runs=2, clips=7), TASK)
-    assert (metrics["accuracy_clips"], metrics["samples"]) == (7, 2)
+    metrics, _ = stage.evaluate(models.local(tmp_path), (model, model), split, config(runs=2, clips=7), TASK)
+    assert metrics["accuracy_clips"] == 7
     assert metrics["accuracy"] == pytest.approx(6 / 7)
 
 
-def test_outputs_that_are_no_numbers(split):
-    """Outputs with a NaN, or of another shape than the host's, are refused."""
-    for outputs in (np.full((2, 3), np.nan), np.zeros((2, 4))):
-        with pytest.raises(UserError, match="not finite numbers of shape"):
-            stage.compare(outputs, np.zeros((2, 3)))
+@pytest.fixture
+def project(tmp_path, monkeypatch, model, split) -> Path:
+    """A folder with models and a devices.yaml of two boards, ``a`` and ``b``, on this machine."""
+    monkeypatch.chdir(tmp_path)
+    paths.EDGE.parent.mkdir()
+    paths.EDGE.write_bytes(model.read_bytes())
+    paths.ONNX.write_bytes(model.read_bytes())
+    boards = {name: models.entry(tmp_path / name) for name in "ab"}
+    paths.DEVICES.write_text(yaml.safe_dump(boards))
+    return tmp_path
 
 
-def test_agreement_counts_rows():
-    """Agreement is the share of rows with the same largest output, the difference is the largest one."""
-    found = stage.compare(np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[1.0, 2.5], [1.0, 2.0]]))
-    assert found == {"host_agreement": 0.5, "host_max_difference": 1.0}
+def change(board: str, **changes) -> None:
+    """Change an entry of devices.yaml."""
+    boards = yaml.safe_load(paths.DEVICES.read_text())
+    boards[board] |= changes
+    paths.DEVICES.write_text(yaml.safe_dump(boards))
+
+
+def test_files(project, split):
+    """The plot has a row per run; the metrics are guarded by the model that they measured."""
+    assert stage.one("a", split, config(), TASK) == ""
+    rows = list(csv.DictReader((paths.DEVICE_PLOTS / "a.csv").open()))
+    assert {row["model"] for row in rows} == {"candidate", "baseline"} and len(rows) == 2 * 90
+    metrics = paths.DEVICE_METRICS / "a.json"
+    assert device.measured(metrics)["device"] == "a"
+
+
+def test_one_failed_board_does_not_lose_the_other(project, split):
+    """Of two boards evaluated together the one that fails is named, and the other's metrics are written."""
+    change("b", python="no-python")
+    failures = stage.evaluate_all(["a", "b"], split, config(), TASK)
+    assert len(failures) == 1 and failures[0].startswith("b: ") and "python cannot be started" in failures[0]
+    assert [path.name for path in paths.DEVICE_METRICS.iterdir()] == ["a.json"]
+
+
+def test_the_other_boards_of_an_earlier_run_go(project, split):
+    """After a run the folder holds the files of the boards of that run and no others."""
+    assert stage.evaluate_all(["a", "b"], split, config(), TASK) == []
+    assert stage.evaluate_all(["b"], split, config(), TASK) == []
+    assert [path.name for path in paths.DEVICE_METRICS.iterdir()] == ["b.json"]
+    assert [path.name for path in paths.DEVICE_PLOTS.iterdir()] == ["b.csv"]
 
 
 @pytest.mark.parametrize(
@@ -105,29 +131,17 @@ def test_agreement_counts_rows():
     [
         ({"python": "no-python"}, "cannot be started"),
         ({"root": "/proc/edge"}, "/proc/edge"),
-        ({"host": "board", "ssh_config": "/dev/null"}, "cannot be reached"),
+        ({"transport": "ssh", "host": "board", "ssh_config": "/dev/null"}, "cannot be reached"),
     ],
 )
-def test_failure_leaves_earlier_metrics(tmp_path, model, split, monkeypatch, changes, says):
+def test_failure_leaves_earlier_metrics(project, split, changes, says):
     """After a failure the earlier metrics and plot are as they were, byte for byte."""
-    monkeypatch.chdir(tmp_path)
-    stage.write(*stage.evaluate(board(tmp_path), model, split, config(runs=3), TASK))
-    before = {path: path.read_bytes() for path in (paths.METRICS / "device.json", paths.LATENCY)}
-    with pytest.raises(UserError, match=says):
-        stage.write(*stage.evaluate(board(tmp_path, **changes), model, split, config(runs=3), TASK))
+    assert stage.one("a", split, config(), TASK) == ""
+    before = {path: path.read_bytes() for path in (paths.DEVICE_METRICS / "a.json", paths.DEVICE_PLOTS / "a.csv")}
+    change("a", **changes)
+    assert says in stage.one("a", split, config(), TASK)
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(path.name for path in paths.METRICS.iterdir()) == ["device.json"]
-
-
-def test_files(tmp_path, model, split, monkeypatch):
-    """The plot has a row per run in order; the metrics are guarded by the model that they measured."""
-    monkeypatch.chdir(tmp_path)
-    metrics, latencies = stage.evaluate(board(tmp_path), model, split, config(runs=3), TASK)
-    stage.write(metrics, latencies)
-    rows = list(csv.DictReader(paths.LATENCY.open()))
-    assert [row["run"] for row in rows] == ["0", "1", "2"]
-    assert [float(row["ms"]) for row in rows] == pytest.approx(latencies, abs=1e-6)
-    assert device.measured(paths.METRICS / "device.json", model) == json.loads(json.dumps(metrics))
+    assert sorted(path.name for path in paths.DEVICE_METRICS.iterdir()) == ["a.json"]
 
 
 def test_imports_are_light():

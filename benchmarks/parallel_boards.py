@@ -1,0 +1,70 @@
+"""Prints the wall time of an evaluation on eight boards at the same time as a ratio to that on one board alone.
+
+The boards are namespaces of this machine behind ssh (root, iproute2), so they share its processors; a slow board is one
+whose Python waits a minute before it measures. What counts is whether this side makes them wait for each other.
+"""
+
+import contextlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import yaml
+
+from benchmarks.clone import row
+from edge import paths, settings, shards
+from stages import evaluate_on_device as stage
+from tests.device import models
+from tests.edge import network
+
+BOARDS, WAIT = 8, 60
+TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
+
+
+def slow_python(folder: Path) -> str:
+    """A Python that waits before it measures; the first contact is as quick as ever."""
+    path = folder / "python"
+    wait = f'case "$3" in device.runner) sleep {WAIT};; esac'
+    path.write_text(f'#!/bin/sh\n{wait}\nexec {sys.executable} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def seconds(names: list[str]) -> float:
+    """Wall time of an evaluation on the boards ``names``; a failure ends the benchmark."""
+    split = shards.Split(models.clips(), np.zeros(70, int), models.SCALE)
+    config = settings.EvaluateOnDevice(warmup=2, runs=30, repeats=3, soak_minutes=0, accuracy_clips=70)
+    start = time.perf_counter()
+    if failures := stage.evaluate_all(names, split, config, TASK):
+        sys.exit("; ".join(failures))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    if reason := network.missing():
+        sys.exit(reason)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-bench-")))
+        boards = {str(n): stack.enter_context(network.board(folder / f"board{n}")) for n in range(BOARDS + 1)}
+        stack.enter_context(contextlib.chdir(folder))
+        entries = {
+            name: models.entry(
+                board.folder, transport="ssh", host="board", ssh_config=board.config, python=slow_python(board.folder)
+            )
+            for name, board in boards.items()
+        }
+        paths.DEVICES.write_text(yaml.safe_dump(entries))
+        paths.EDGE.parent.mkdir()
+        models.linear(paths.EDGE)
+        models.linear(paths.ONNX)
+        first, *others = boards
+        alone, together = seconds([first]), seconds(others)
+    measured = f"{together / alone:.2f} ({together:.0f} s / {alone:.0f} s)"
+    row(f"evaluation, {BOARDS} boards at the same time / one", "at most 1.5", measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""First contact: what the board is, and room on it. Sent through ssh to ``python -``, so it runs on any Python 3.
+
+Arguments: the folder of bundles, sites and results; how many megabytes it may hold. Prints one line of JSON.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+
+DAY = 86400
+KEEP_DAYS = 7  # what nobody used for so long is removed
+SETTLED = 3600  # nothing younger than so many seconds is removed: another host may be sending it
+
+
+def size(folder):
+    """Bytes of all files in a folder."""
+    return sum(os.lstat(os.path.join(top, name)).st_size for top, _, names in os.walk(folder) for name in names)
+
+
+def free(folder):
+    """Whether no runner holds the folder; whoever uses a bundle or a site holds a shared lock on it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def prune(root, megabytes):
+    """Remove what is old, then the longest unused until the rest fits; nothing that is in use or just sent."""
+    now = time.time()
+    kept = []
+    for kind in ("bundles", "sites", "results"):
+        for entry in os.scandir(os.path.join(root, kind)):
+            kept.append((entry.stat().st_mtime, entry.path))
+    total = sum(size(path) for _, path in kept)
+    for used, path in sorted(kept):
+        if now - used > KEEP_DAYS * DAY or (total > megabytes * 1e6 and now - used > SETTLED):
+            if free(path):
+                total -= size(path)
+                shutil.rmtree(path)
+
+
+def main():
+    root, megabytes = sys.argv[1], float(sys.argv[2])
+    try:
+        for kind in ("bundles", "sites", "results"):
+            os.makedirs(os.path.join(root, kind), exist_ok=True)
+        prune(root, megabytes)
+        if not os.access(root, os.W_OK):
+            raise PermissionError(13, "Permission denied", root)
+    except OSError as error:
+        print("error: the folder `root`: %s" % error)
+        sys.exit(13)
+    machine = platform.machine()
+    if machine == "aarch64" and sys.maxsize < 2**32:
+        machine = "armv7l"  # 32-bit Raspberry Pi OS on its 64-bit kernel
+    facts = {
+        "libc": platform.libc_ver()[1],
+        "machine": machine,
+        "python": "%d.%d" % sys.version_info[:2],
+    }
+    print(json.dumps(facts, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

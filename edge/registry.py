@@ -1,0 +1,173 @@
+"""Which version of a task's model is the champion: promote, roll back, show. Every move leaves a line on the server.
+
+    python -m edge.registry promote [--task NAME] [--reason TEXT]
+    python -m edge.registry rollback --reason TEXT [--task NAME]
+    python -m edge.registry show [--task NAME]
+
+The champion is an alias, and one request sets it. The line is a tag of the registered model under a key of its own, so
+that lines of moves at the same time stand beside each other. It is written as ``started`` before the move and turned
+into ``done`` after it: a process that dies in between leaves a line that says so, and no move is without a line.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+
+from edge import errors, files, paths, provenance, settings, tracking
+from edge.errors import UserError
+
+CHAMPION = "champion"
+AUDIT = "audit."
+
+
+def promote(task: str, reason: str, gate: Callable[[], object]) -> str:
+    """Make the candidate of ``task`` the champion; returns the audit line.
+
+    ``gate`` checks models/edge.onnx and raises UserError where it may not ship. UserError too where the candidate, as
+    tagged and as stored on the server, is not that file, before and after the gate; where there is no candidate, or
+    it is the champion already. MlflowException where the server fails.
+    """
+    client = tracking.connect().MlflowClient()
+    model = client.get_registered_model(task)
+    candidate = alias(model, tracking.CANDIDATE)
+    if candidate is None:
+        raise UserError(f"{task} at {tracking.uri()} has no {tracking.CANDIDATE}: record a run of it")
+    if candidate == alias(model, CHAMPION):
+        raise UserError(f"{task} at {tracking.uri()}: version {candidate} is the {CHAMPION} already")
+    version = client.get_model_version(task, candidate)
+    before = digest()
+    gate()
+    if {before, digest(), stored_sha256(version)} != {version.tags.get("model_sha256")}:
+        raise UserError(
+            f"{task} at {tracking.uri()}: version {candidate} is not {paths.EDGE}, which the gate checked: "
+            "record a run of this model, or check out the one of that version"
+        )
+    return move(task, "promote", candidate, reason)
+
+
+def rollback(task: str, reason: str) -> str:
+    """Make the champion before this one the champion again; returns the audit line.
+
+    That is the version from which the champion was promoted last, so a second rollback goes one further back. UserError
+    where there is none; MlflowException where the server fails or no longer has that version. A line from a version to
+    itself, of two promotions of it at once, does not count.
+    """
+    client = tracking.connect().MlflowClient()
+    model = client.get_registered_model(task)
+    current = alias(model, CHAMPION)
+    came = [line for line in audit(model) if line["action"] == "promote" and line["from"] != line["to"] == current]
+    last = max(came, key=lambda line: (line["state"] == "done", line["at"]), default={"from": None})
+    if last["from"] is None:
+        raise UserError(
+            f"{task} at {tracking.uri()}: the {CHAMPION}, version {current or 'none'}, replaced no other: there is "
+            "nothing to go back to"
+        )
+    client.get_model_version(task, last["from"])
+    return move(task, "rollback", last["from"], reason)
+
+
+def show(task: str) -> str:
+    """Champion, candidate, versions with their tags, and the audit, as text. MlflowException where the server fails."""
+    client = tracking.connect().MlflowClient()
+    model = client.get_registered_model(task)
+    lines = [f"{task} at {tracking.uri()}"]
+    lines += [f"{name}: version {alias(model, name) or 'none'}" for name in (CHAMPION, tracking.CANDIDATE)]
+    for version in sorted(client.search_model_versions(f"name = '{task}'"), key=lambda one: int(one.version)):
+        created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+        lines.append(f"version {version.version}, {created:%Y-%m-%dT%H:%M:%SZ}, run {version.run_id}")
+        lines += [f"  {key} {value}" for key, value in sorted(version.tags.items())]
+    return "\n".join(lines + [text(line) for line in audit(model)])
+
+
+def digest() -> str:
+    """The sha256 of the model in the workspace; raises UserError where there is none."""
+    if not paths.EDGE.is_file():
+        raise UserError(f"{paths.EDGE} is missing: run dvc repro or dvc checkout")
+    return files.sha256(paths.EDGE)
+
+
+def stored_sha256(version: ModelVersion) -> str:
+    """The sha256 of the model file that the server holds for a version."""
+    mlflow = tracking.connect()
+    with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+        uri = f"models:/{version.name}/{version.version}"
+        return files.sha256(Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder), "model.onnx"))
+
+
+def alias(model: RegisteredModel, name: str) -> str | None:
+    """The number of the version that an alias names; None where there is no such alias."""
+    return str(model.aliases[name]) if name in model.aliases else None
+
+
+def move(task: str, action: str, to: str, reason: str) -> str:
+    """Set the alias champion to the version ``to``, between the two states of an audit line; returns the line."""
+    client, now = tracking.connect().MlflowClient(), datetime.now(UTC)
+    line = {
+        "at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "who": who(),
+        "action": action,
+        "from": alias(client.get_registered_model(task), CHAMPION),
+        "to": to,
+        "reason": reason,
+        "commit": provenance.git("rev-parse", "HEAD") or "none",
+    }
+    key = f"{AUDIT}{now:%Y%m%dT%H%M%S.%f}.{uuid.uuid4().hex}"
+    client.set_registered_model_tag(task, key, json.dumps(line | {"state": "started"}))
+    client.set_registered_model_alias(task, CHAMPION, to)
+    client.set_registered_model_tag(task, key, json.dumps(line | {"state": "done"}))
+    return text(line | {"state": "done"})
+
+
+def audit(model: RegisteredModel) -> list[dict]:
+    """The audit lines of a registered model, oldest first."""
+    return [json.loads(model.tags[key]) for key in sorted(model.tags) if key.startswith(AUDIT)]
+
+
+def text(line: dict) -> str:
+    """An audit line as a person reads it."""
+    reason = " ".join(line["reason"].split())
+    moved = f"{line['action']} {line['from'] or 'none'} -> {line['to']} {line['state']}"
+    return f"{line['at']} {moved} by {line['who']} at {line['commit']}: {reason}"
+
+
+def who() -> str:
+    """The person: as GitLab or GitHub names them in CI, else as git, else as the system does."""
+    names = (os.environ.get("GITLAB_USER_LOGIN"), os.environ.get("GITHUB_ACTOR"), provenance.git("config", "user.name"))
+    return next(filter(None, names), None) or getpass.getuser()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m edge.registry", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, action in {"promote": promote, "rollback": rollback, "show": show}.items():
+        command = commands.add_parser(name, help=action.__doc__.splitlines()[0])
+        command.add_argument("--task", help="the registered model (default: task in params.yaml)")
+    commands.choices["promote"].add_argument("--reason", default="the gate passed")
+    commands.choices["rollback"].add_argument("--reason", required=True)
+    arguments = parser.parse_args()
+    task = arguments.task or settings.load().params.task
+    try:
+        match arguments.command:
+            case "promote":
+                from edge import gate
+
+                print(promote(task, arguments.reason, gate.check))
+            case "rollback":
+                print(rollback(task, arguments.reason))
+            case "show":
+                print(show(task))
+    except MlflowException as error:
+        raise UserError(f"{task} at {tracking.uri()}: {error}") from None
+
+
+if __name__ == "__main__":
+    errors.run(main)

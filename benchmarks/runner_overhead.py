@@ -1,69 +1,94 @@
-"""Prints the p50 of an inference through the runner as a ratio to that of a bare loop over ``session.run``.
+"""Prints what the runner adds to an inference: time on this machine, and instructions on the emulated Pi 4.
 
-``python -m benchmarks.runner_overhead [model.onnx]``; without a model, a tiny one that makes overhead visible. Runner
-and bare loop are processes of their own that take turns (A B B A), so that drift hits both alike.
+Time: the runner's loop and a bare loop take turns over one session with bound inputs, so that drift hits both alike.
+Instructions: those of an inference in the runner's loop against a bare call. The model is models/edge.onnx where the
+pipeline has made it, else a stack of small layers.
 """
 
 import statistics
 import subprocess
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 
 import numpy as np
-import onnxruntime
 
-from device import runner
-from edge import device
+import device
+from benchmarks.clone import row
+from device import work
+from device.runtimes import OnnxRuntime
+from edge import emulation, paths, wheelhouse
 from tests.device import models
+from tests.edge import wheels
 
-ROUNDS, RUNS, WARMUP = 5, 2000, 500
+ROUNDS, BLOCK = 400, work.BLOCK
+COUNT = """
+import sys, numpy
+from functools import partial
+from pathlib import Path
+from device import work
+from device.instructions import per_call
+from device.runtimes import OnnxRuntime
+session = OnnxRuntime(Path(sys.argv[1]), 1)
+row = numpy.ones([size if isinstance(size, int) else 1 for size in session.session.get_inputs()[0].shape], "float32")
+binding = session.session.io_binding()
+binding.bind_cpu_input(session.input, row)
+binding.bind_output(session.output)
+print(per_call(lambda: work.timed(session.bind(row), 5)) - per_call(lambda: session.bind(row)))
+print(5 * per_call(partial(session.session.run_with_iobinding, binding)))
+"""
 
 
-def through_runner(bundle: Path, results: Path) -> float:
-    """Median nanoseconds that the runner reports."""
-    subprocess.run([sys.executable, bundle / "runner.py", bundle, results], check=True)
-    return float(np.median(np.load(results / "latencies.npy")))
-
-
-def through_bare_loop(bundle: Path) -> float:
-    """Median nanoseconds of the same inference in a process that does nothing else."""
-    words = [sys.executable, "-m", "benchmarks.runner_overhead", "--bare", bundle]
-    return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-
-
-def bare_loop(bundle: Path) -> float:
-    """Median nanoseconds of an inference, measured as plainly as can be."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(bundle / "model.onnx"), options)
-    feed = {session.get_inputs()[0].name: np.load(bundle / "inputs.npy").astype(np.float32)}
-    nanoseconds = []
-    for _ in range(WARMUP * 2 + RUNS):
+def bare(infer, runs: int) -> list[int]:
+    """Nanoseconds of each inference, measured as plainly as can be."""
+    times = []
+    for _ in range(runs):
         start = perf_counter_ns()
-        session.run(None, feed)
-        nanoseconds.append(perf_counter_ns() - start)
-    return statistics.median(nanoseconds[-RUNS:])
+        infer()
+        times.append(perf_counter_ns() - start)
+    return times
+
+
+def time(model: Path) -> None:
+    """Print the ratio of the medians."""
+    session = OnnxRuntime(model, 1)
+    shape = [size if isinstance(size, int) else 1 for size in session.session.get_inputs()[0].shape]
+    x = np.ones(shape, np.float32)
+    binding = session.session.io_binding()
+    binding.bind_cpu_input(session.input, x)
+    binding.bind_output(session.output)
+    bound, plain = session.bind(x), partial(session.session.run_with_iobinding, binding)
+    work.warm_up(bound, 50)
+    ours, theirs = [], []
+    for count in range(ROUNDS):
+        for mine in (True, False, False, True) if count % 2 else (False, True, True, False):
+            if mine:
+                ours += [duration for _, duration in work.timed(bound, BLOCK)]
+            else:
+                theirs += bare(plain, BLOCK)
+    a, b = statistics.median(ours), statistics.median(theirs)
+    row("p50 in the runner's loop / a bare loop", "at most 1.05", f"{a / b:.3f} ({a / 1e3:.1f} µs / {b / 1e3:.1f} µs)")
+
+
+def instructions(model: Path) -> None:
+    """Print the ratio of the counts."""
+    site = wheelhouse.site(wheels.CURRENT, *wheels.BOARD)
+    path = f"{Path(device.__file__).parent.parent}:{site}"
+    words = [*emulation.command(emulation.sysroot(), path), "-c", COUNT, str(model.resolve())]
+    ours, theirs = map(float, subprocess.run(words, check=True, capture_output=True, text=True).stdout.split())
+    row(
+        "instructions in the runner's loop / bare calls, emulated Pi 4",
+        "at most 1.03",
+        f"{ours / theirs:.4f} ({ours / BLOCK:,.0f} / {theirs / BLOCK:,.0f})",
+    )
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--bare"]:
-        print(bare_loop(Path(sys.argv[2])))
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model = Path(sys.argv[1]) if len(sys.argv) > 1 else models.linear(folder / "tiny.onnx")
-        declared = runner.open_session(model, 1).get_inputs()[0].shape
-        stored = np.ones([size if isinstance(size, int) else 1 for size in declared], np.int16)
-        bundle, ours, bare = folder / "bundle", [], []
-        device.make_bundle(bundle, model, stored, {"runs": RUNS, "scale": 1.0, "threads": 1, "warmup": WARMUP})
-        for count in range(ROUNDS):
-            ours.append(through_runner(bundle, folder / f"results/{count}a"))
-            bare += [through_bare_loop(bundle), through_bare_loop(bundle)]
-            ours.append(through_runner(bundle, folder / f"results/{count}b"))
-    ratio = statistics.median(ours) / statistics.median(bare)
-    print(f"p50 runner / bare loop: {ratio:.3f} ({statistics.median(ours):.0f} ns / {statistics.median(bare):.0f} ns)")
+    with tempfile.TemporaryDirectory() as folder:
+        model = paths.EDGE if paths.EDGE.exists() else models.stack(Path(folder, "stack.onnx"))
+        time(model)
+        instructions(model)
 
 
 if __name__ == "__main__":

@@ -42,10 +42,10 @@ def prune(root, megabytes):
             kept.append((entry.stat().st_mtime, entry.path))
     total = sum(size(path) for _, path in kept)
     for used, path in sorted(kept):
-        if now - used > KEEP_DAYS * DAY or (total > megabytes * 1e6 and now - used > SETTLED):
-            if free(path):
-                total -= size(path)
-                shutil.rmtree(path)
+        unwanted = now - used > KEEP_DAYS * DAY or (total > megabytes * 1e6 and now - used > SETTLED)
+        if unwanted and free(path):
+            total -= size(path)
+            shutil.rmtree(path)
 
 
 def main():

@@ -1,12 +1,12 @@
-"""Measures a model on a board: ``python -m device.runner <bundle folder> <results folder> [words that start Python]``.
+"""Measures a model on a board: ``python -m device.runner <bundle> <results> [words that start Python]``.
 
-Travels to the board with the modules beside it: standard library, numpy and the runtime only. It knows tensors, not what
-they mean. This process touches no native library; each job runs in a process of its own (device.work).
+Travels to the board with the modules beside it: standard library, numpy and the runtime only. It knows tensors, not
+what they mean. This process touches no native library; each job runs in a process of its own (device.work).
 
-The bundle holds the models, inputs.npy (integers [n, *shape]), job.json and manifest.sha256. The results folder is named
-after the run and appears complete or not at all: results.json, outputs.npy, steps.npz, series.csv (measured runs
-only), manifest.sha256 and the mark ``complete``, which holds the manifest's own sha256. Only one runner at a
-time measures on a board; a second one waits.
+The bundle holds the models, inputs.npy (integers [n, *shape]), job.json and manifest.sha256. The results folder is
+named after the run and appears complete or not at all: results.json, outputs.npy, steps.npz, series.csv (measured
+runs only), manifest.sha256 and the mark ``complete``, which holds the manifest's own sha256. Only one runner at a time
+measures on a board; a second one waits.
 
 Exit status: 0, or one ``error:`` line on stderr and one of the statuses of device.failure.
 """
@@ -167,8 +167,8 @@ def clean_up(folder: Path) -> None:
 def hold() -> Iterator[tuple[int, ...]]:
     """Holds the board; waits, and says so, while another runner holds it. Yields the open files.
 
-    The kernel lets go of the lock when its holder is dead, however it died. The folders on PYTHONPATH, bundle and packages,
-    are held as well, so that nobody clears them out meanwhile.
+    The kernel lets go of the lock when its holder is dead, however it died. The folders on PYTHONPATH, bundle and
+    packages, are held as well, so that nobody clears them out meanwhile.
     """
     with ExitStack() as stack:
         descriptor = os.open(LOCK, os.O_RDONLY)
@@ -188,7 +188,7 @@ def hold() -> Iterator[tuple[int, ...]]:
 
 def main() -> None:
     if len(sys.argv) < 3:
-        say("usage: runner.py <bundle folder> <results folder> [words that start Python]")
+        say("usage: runner.py <bundle> <results> [words that start Python]")
         sys.exit(USAGE)
     bundle, results, words = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or [sys.executable, "-P"]
 

@@ -1,4 +1,4 @@
-"""What is done with a model on a board, each job in a process of its own: ``python -m device.work <job> <bundle> <out> …``.
+"""What is done with a model on a board, a process each: ``python -m device.work <job> <bundle> <out> …``.
 
 A process that dies of a signal takes nothing else with it, memory is that of one job, and each repeat of a measurement
 gets a memory layout of its own. Jobs write their results into the folder ``out``. Only this module and runtimes need
@@ -42,7 +42,7 @@ def inputs(bundle: Path, job: dict, rows: slice):
 
 
 def preflight(bundle: Path, job: dict, out: Path) -> None:
-    """Import each native library and run a model of one node: preflight.txt says how far it got, board.json what ran it."""
+    """Import each native library, run a model of one node: preflight.txt says how far it got, board.json where."""
     stage, runtime = out / "preflight.txt", RUNTIMES[job["runtime"]]
     for library in ("numpy", *runtime.DISTRIBUTIONS):
         try:
@@ -175,7 +175,7 @@ def outputs(bundle: Path, job: dict, out: Path) -> None:
 
 
 def count(bundle: Path, job: dict, out: Path) -> None:
-    """Guest instructions of an inference of each model, without those of a call that does nothing: instructions.json."""
+    """Guest instructions of an inference of each model, less those of a model of one node: instructions.json."""
     row, gauge = inputs(bundle, job, slice(0, 1)), {}
     import numpy as np
 

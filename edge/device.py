@@ -39,8 +39,8 @@ class Work:
 class Results:
     """A checked run: the runner's report, scores [n, ...], the first rows' steps by name, and tables of columns.
 
-    ``series`` has a row for each measured inference (model, threads, repeat, seconds, ms, temperature_c), ``soak`` one for
-    each block of a soak; both are empty where nothing was measured.
+    ``series`` has a row for each measured inference (model, threads, repeat, seconds, ms, temperature_c), ``soak`` one
+    for each A B B A of a soak; both are empty where nothing was measured.
     """
 
     report: dict

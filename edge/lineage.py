@@ -1,7 +1,7 @@
 """Where a model file comes from and how to build it again, from the file alone: ``python -m edge.lineage FILE``.
 
-The file names task, labels, quantization, code, data and its parent. Seed and settings it does not hold: a commit whose
-dvc.lock lists this very file does, and is looked for in the repository at hand, DVC experiments included.
+The file names task, labels, seed, settings, quantization, code, data and its parents. A commit whose dvc.lock lists
+this very file is looked for in the repository at hand, DVC experiments included: it has those settings to check out.
 """
 
 import hashlib
@@ -123,8 +123,8 @@ def doubts(code: str, changes: bool, run: Run | None) -> list[str]:
         )
     if run is None:
         found.append(
-            "no commit here has a dvc.lock with this file, so seed and settings are not known: commit dvc.lock where "
-            "the run is here; else set task and quant in params.yaml as above, and dvc repro is the closest there is"
+            "no commit here has a dvc.lock with this file: commit dvc.lock where the run is here; else set params.yaml "
+            "and the config of the task as task, seed, settings and quantize say above, then dvc repro"
         )
     return found
 

@@ -72,8 +72,8 @@ class Link:
     def run(self, words: list[str], timeout: int, script: str = "", show: bool = False, lost: str = "") -> list[str]:
         """Run a program there for at most ``timeout`` seconds, ``script`` as its input; returns the lines it printed.
 
-        ``show`` prints them as they come. Where it fails, its status and last line are explained, and ``lost`` is added where
-        the link broke: raises UserError.
+        ``show`` prints them as they come. Where it fails, its status and last line are explained, and ``lost`` is added
+        where the link broke: raises UserError.
         """
         # the shell in between starts a program as the kernel does: timeout would hand a file it cannot run to a shell
         command = shlex.join(["timeout", "-k", str(KILL_SECONDS), str(timeout), "sh", "-c", 'exec "$@"', "sh", *words])

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-
 from device.failure import Failure
 from device.runtimes import RUNTIMES
 from edge import ort, provenance, tflite
@@ -42,8 +41,9 @@ def onnx_identity() -> bytes:
 def compare(model: Path, runtime: str, samples: np.ndarray, outputs: np.ndarray, steps: dict[str, np.ndarray]) -> dict:
     """Largest difference of each step from this machine's, in the unit of the step, and the share of equal answers.
 
-    ``samples`` are this machine's model inputs, float32 [n, *shape]; ``outputs`` the board's scores for them, [n, labels];
-    ``steps`` the board's values of each step for the first rows. Raises UserError with the first step that differs.
+    ``samples`` are this machine's model inputs, float32 [n, *shape]; ``outputs`` the board's scores for them,
+    [n, labels]; ``steps`` the board's values of each step for the first rows. Raises UserError with the first step
+    that differs.
     """
     allowed = {"samples": 0.0, "features": TOLERANCE["fp32"], "scores": TOLERANCE[quantization(model)]}
     first = len(steps["samples"])
@@ -56,8 +56,8 @@ def compare(model: Path, runtime: str, samples: np.ndarray, outputs: np.ndarray,
         largest = max(float(np.abs(local).max()) for _, local in pairs)
         if not differences[step] <= allowed[step] * largest:
             raise UserError(
-                f"the board does not compute what this machine computes: the first step that differs is {step!r}, by up to "
-                f"{differences[step]:.3g} where values reach {largest:.3g}; try another version of the runtime in `wheels`"
+                f"the board does not compute what this machine computes: the first step that differs is {step!r}, by "
+                f"up to {differences[step]:.3g} where values reach {largest:.3g}: try another version in `wheels`"
             )
     return differences | {"agreement": float((outputs.argmax(-1) == host.argmax(-1)).mean())}
 

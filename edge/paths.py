@@ -5,6 +5,7 @@ from pathlib import Path
 CONFIGS = Path("configs")
 PARAMS = Path("params.yaml")
 DEVICES = Path("devices.yaml")
+REQUIREMENTS = Path("requirements.txt")
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")

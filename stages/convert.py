@@ -57,6 +57,10 @@ def main() -> None:
         "git_commit": provenance.commit(),
         "data_sha256": provenance.data_sha256(paths.PREPARED),
         "parent_sha256": files.sha256(paths.KERAS),
+        "keras_sha256": files.sha256(paths.KERAS),
+        "requirements_sha256": files.sha256(paths.REQUIREMENTS),
+        "seed": params.seed,
+        "settings": config.model_dump(mode="json", include={"collect", "preprocess", "train", "convert"}),
     }
     written = paths.ONNX, paths.TFLITE, paths.REFERENCE
     metrics = convert(config.convert, paths.KERAS, paths.PREPARED, *written, metadata)

@@ -1,4 +1,4 @@
-"""Reads the models and the test split, writes metrics/devices/<name>.json and plots/devices/<name>.csv for each device."""
+"""Reads models and test split, writes metrics/devices/<name>.json and plots/devices/<name>.csv for each device."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +28,8 @@ def evaluate(board: devices.Device, models: tuple[Path, Path], split: shards.Spl
     metrics |= {"transport": board.transport, "accuracy_clips": len(rows), "model": str(models[0])}
     metrics |= {"quantization": parity.quantization(models[0]), "model_bytes": models[0].stat().st_size}
     metrics |= {"baseline_sha256": files.sha256(models[1])}
+    if board.wheels:
+        metrics["wheels_sha256"] = files.sha256(Path(board.wheels))
     measured = instructions if "instructions" in results.report else latency
     return metrics | measured(results), results.series
 

@@ -14,8 +14,9 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
         quantization.SCHEMES[scheme](source, temporary, shards.load(prepared, "calibration"), config)
         if scheme != "fp32":
             model = onnx.load(temporary)
-            parent = {"quantization": scheme, "parent_sha256": files.sha256(source)}
-            provenance.write(model, provenance.read(onnx.load(source)) | parent)
+            own = {"quantization": scheme, "quantize": config.model_dump(mode="json")}
+            own["parent_sha256"] = files.sha256(source)
+            provenance.write(model, provenance.read(onnx.load(source)) | own)
             onnx.checker.check_model(model)
             onnx.save(model, temporary)
         outputs = ort.predict(temporary, test)
@@ -25,6 +26,7 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
         f"{task.LABEL}_drop": before[task.LABEL] - scores[task.LABEL],
         "agreement": float((outputs.argmax(axis=1) == original.argmax(axis=1)).mean()),
         "bytes": target.stat().st_size,
+        "model_sha256": files.sha256(target),
         "bytes_against_fp32": target.stat().st_size / source.stat().st_size,
     }
 

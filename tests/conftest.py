@@ -23,7 +23,15 @@ PARTS = (
     "dvc.yaml",
     "edge",
 )
-PARTS += ("metrics/.gitignore", "models/.gitignore", "params.yaml", "plots/.gitignore", "stages", "tasks")
+PARTS += (
+    "metrics/.gitignore",
+    "models/.gitignore",
+    "params.yaml",
+    "plots/.gitignore",
+    "requirements.txt",
+    "stages",
+    "tasks",
+)
 
 
 class Project:

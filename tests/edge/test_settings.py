@@ -35,6 +35,16 @@ def test_what_dvc_writes_reads_as_it_was_meant(here):
     assert config.train.learning_rate == 1e-5
 
 
+def test_a_device_or_a_list_of_devices(here):
+    """`-S device=` takes one name or a list, each device once; an unknown one among them is named."""
+    assert settings.load().params.devices == ["local"]
+    apply_overrides(here / "params.yaml", ["device=[pi4, local, pi4]"])
+    assert settings.load().params.devices == ["pi4", "local"]
+    apply_overrides(here / "params.yaml", ["device=[local, nowhere]"])
+    with pytest.raises(UserError, match=r"device = 'nowhere': devices\.yaml has local"):
+        settings.load()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,4 +1,4 @@
-"""Packages of the emulated board: the current lock file, and those of two older versions of ONNX Runtime with faults."""
+"""Packages of the emulated board: the current lock file, and those of two older ONNX Runtimes with faults."""
 
 import re
 from pathlib import Path

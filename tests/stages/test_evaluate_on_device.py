@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from edge import device, files, parity, paths, settings
+from edge import device, files, parity, paths, settings, tflite
 from edge.shards import Split
 from stages import evaluate_on_device as stage
 from tests.device import models
@@ -71,6 +71,25 @@ def test_a_model_with_ten_times_the_work_is_slower(tmp_path, split, model):
     large = models.stack(tmp_path / "large.onnx")
     metrics, _ = stage.evaluate(models.local(tmp_path), (large, model), split, config(), TASK)
     assert metrics["latency"]["threads_1"]["verdict"] == "slower"
+
+
+def test_a_soak_is_ranked_at_start_and_end(tmp_path, split, model):
+    """A soak gives a verdict for its first and for its last part, and the board's state over it."""
+    short = config(runs=2).model_copy(update={"soak_minutes": 0.005})
+    large = models.stack(tmp_path / "large.onnx")
+    metrics, _ = stage.evaluate(models.local(tmp_path), (large, model), split, short, TASK)
+    assert {metrics["soak"][part]["verdict"] for part in ("start", "end")} == {"slower"}
+    assert "others_max" in metrics["soak"]["state"]
+
+
+def test_litert_runs_the_float_model(tmp_path):
+    """A board with the runtime litert measures a TFLite file, and agrees with this machine at each step."""
+    (tmp_path / "m.tflite").write_bytes(tflite.identity())
+    split = Split(np.ones((70, 1), np.int16), np.zeros(70, int), 1.0)
+    board = models.local(tmp_path, runtime="litert")
+    metrics, _ = stage.evaluate(board, (tmp_path / "m.tflite", tmp_path / "m.tflite"), split, config(runs=2), TASK)
+    assert metrics["runtime"].startswith("ai-edge-litert ")
+    assert metrics["parity"] == {"samples": 0, "scores": 0, "agreement": 1}
 
 
 def test_clips_are_spread(model, split, tmp_path):

@@ -154,16 +154,19 @@ class Sampler:
         return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), time.process_time()
 
 
-def judge(samples: list[Sample], limits: dict) -> list[str]:
+def judge(samples: list[Sample], limits: dict, heat: bool = True) -> list[str]:
     """Why a run with these samples, in order, is not to be trusted, a line each; empty if nothing speaks against it.
 
     ``limits``: temperature_c (reached is too much), others (cores; above is too much, None is not judged), clock_share
     (of the highest clock; below is too little). The true clock counts, the requested one does not. A "since boot" bit
-    counts where it rises between two samples, not where it was set before.
+    counts where it rises between two samples, not where it was set before. Without ``heat`` temperature, clock and
+    throttling are let pass, as in a soak, which is made to see what they do.
     """
-    reasons = _throttling(samples) + _unread(samples) + _slow(samples, limits["clock_share"])
+    reasons = _throttling(samples, heat) + _unread(samples)
     hottest, hot = max(_known(samples, "temperature_c"), default=None), limits["temperature_c"]
-    if hottest is not None and hottest >= hot:
+    if heat:
+        reasons += _slow(samples, limits["clock_share"])
+    if heat and hottest is not None and hottest >= hot:
         reasons.append(f"the temperature reached {hottest:.1f} °C, the limit is {hot:g}: cool the board")
     others, most = max(_known(samples, "others"), default=None), limits["others"]
     if others is not None and most is not None and others > most:
@@ -211,10 +214,11 @@ def _bits(samples: list[Sample]) -> int:
     return found
 
 
-def _throttling(samples: list[Sample]) -> list[str]:
-    """A reason for each cause that the firmware or, for under-voltage, the kernel's alarm names."""
+def _throttling(samples: list[Sample], heat: bool) -> list[str]:
+    """A reason for each cause that the firmware names, under-voltage also the kernel's alarm; without heat that."""
     found = _bits(samples) | any(_known(samples, "under_voltage"))
-    return [f"{name} during the run: {do}" for bit, (name, do) in CAUSES.items() if found & 0x10001 << bit]
+    causes = {bit: cause for bit, cause in CAUSES.items() if heat or bit == 0}
+    return [f"{name} during the run: {do}" for bit, (name, do) in causes.items() if found & 0x10001 << bit]
 
 
 def _unread(samples: list[Sample]) -> list[str]:

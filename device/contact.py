@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -14,11 +15,22 @@ import time
 DAY = 86400
 KEEP_DAYS = 7  # what nobody used for so long is removed
 SETTLED = 3600  # nothing younger than so many seconds is removed: another host may be sending it
+OURS = re.compile(
+    r"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64}"
+)  # names of sites, results, bundles; nothing else is touched
+KINDS = ("bundles", "bytecode", "results", "sites")
 
 
 def size(folder):
-    """Bytes of all files in a folder."""
-    return sum(os.lstat(os.path.join(top, name)).st_size for top, _, names in os.walk(folder) for name in names)
+    """Bytes of all files in a folder; a file that goes meanwhile counts as none."""
+    total = 0
+    for top, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(top, name)).st_size
+            except OSError:
+                continue
+    return total
 
 
 def free(folder):
@@ -37,22 +49,25 @@ def prune(root, megabytes):
     """Remove what is old, then the longest unused until the rest fits; nothing that is in use or just sent."""
     now = time.time()
     kept = []
-    for kind in ("bundles", "sites", "results"):
+    for kind in KINDS:
         for entry in os.scandir(os.path.join(root, kind)):
-            kept.append((entry.stat().st_mtime, entry.path))
+            if OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                kept.append((entry.stat().st_mtime, entry.path))
     total = sum(size(path) for _, path in kept)
     for used, path in sorted(kept):
         unwanted = now - used > KEEP_DAYS * DAY or (total > megabytes * 1e6 and now - used > SETTLED)
         if unwanted and free(path):
             total -= size(path)
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def main():
     root, megabytes = sys.argv[1], float(sys.argv[2])
     try:
-        for kind in ("bundles", "sites", "results"):
+        for kind in KINDS:
             os.makedirs(os.path.join(root, kind), exist_ok=True)
+        alone = os.open(root, os.O_RDONLY)
+        fcntl.flock(alone, fcntl.LOCK_EX)  # one contact at a time; gone with this process
         prune(root, megabytes)
         if not os.access(root, os.W_OK):
             raise PermissionError(13, "Permission denied", root)

@@ -35,7 +35,7 @@ HEADER = "model,threads,repeat,seconds,ms,temperature_c\n"
 
 SIGNALS = {
     signal.SIGILL: "it uses instructions that this processor lacks: name another version in `wheels`",
-    signal.SIGKILL: "out of memory",
+    signal.SIGKILL: "out of memory, or killed from outside",
 }
 
 
@@ -47,7 +47,7 @@ def sha256(path: Path) -> str:
 
 def contents(folder: Path) -> list[str]:
     """Every file of a bundle or of results but manifest and mark, by relative path."""
-    paths = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    paths = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sorted(path for path in paths if path not in (MANIFEST, COMPLETE))
 
 
@@ -61,8 +61,9 @@ def check_manifest(folder: Path) -> str:
     """The manifest's own sha256; raises Failure(BUNDLE) where a file is missing, unlisted or other than listed."""
     try:
         listed = dict(reversed(line.split("  ", 1)) for line in (folder / MANIFEST).read_text().splitlines())
-        for name in sorted(listed.keys() | set(contents(folder))):
-            if name not in listed or sha256(folder / name) != listed[name]:
+        there = set(contents(folder))
+        for name in sorted(listed.keys() | there):
+            if name not in listed or name not in there or sha256(folder / name) != listed[name]:
                 raise Failure(BUNDLE, f"{folder.name}/{name} is not the file that was sent: its sha256 differs")
         return sha256(folder / MANIFEST)
     except (OSError, ValueError, TypeError) as error:
@@ -132,6 +133,7 @@ def run(bundle: Path, results: Path, words: list[str], held: tuple[int, ...]) ->
     scratch = partial / "scratch"
     scratch.mkdir(parents=True)
     child = Children(words, bundle, scratch, held)
+    (scratch / "preflight.txt").write_text("starting Python")
     child("preflight")
     report = json.loads(child.read("board.json")) | {"bundle": digest, "run_id": results.name}
     report["model_sha256"] = sha256(bundle / job["candidate"])
@@ -146,7 +148,10 @@ def run(bundle: Path, results: Path, words: list[str], held: tuple[int, ...]) ->
         kept.append("series.csv")
         if job["soak_minutes"]:
             child("soak", min(job["threads"], os.cpu_count() or 1))
-            report["soak"] = board.summary(json.loads(child.read("soak.json"))["samples"])
+            samples = json.loads(child.read("soak.json"))["samples"]
+            if reasons := board.judge(samples, job["limits"], heat=False):
+                raise Failure(STATE, f"the soak is not to be trusted: {'; '.join(reasons)}")
+            report["soak"] = board.summary(samples)
             kept.append("soak.csv")
     for name in kept:
         (scratch / name).rename(partial / name)
@@ -171,19 +176,20 @@ def hold() -> Iterator[tuple[int, ...]]:
     packages, are held as well, so that nobody clears them out meanwhile.
     """
     with ExitStack() as stack:
-        descriptor = os.open(LOCK, os.O_RDONLY)
-        stack.callback(os.close, descriptor)
+        descriptors = []
+        for folder in (*filter(os.path.isdir, os.environ.get("PYTHONPATH", "").split(":")), LOCK):
+            descriptors.append(os.open(folder, os.O_RDONLY))
+            stack.callback(os.close, descriptors[-1])
+        *used, descriptor = descriptors
+        for folder in used:
+            fcntl.flock(folder, fcntl.LOCK_SH)
+            os.utime(folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("waiting: another run holds this board")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for folder in filter(os.path.isdir, os.environ.get("PYTHONPATH", "").split(":")):
-            used = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, used)
-            fcntl.flock(used, fcntl.LOCK_SH)
-            os.utime(folder)
-        yield (descriptor,)
+        yield tuple(descriptors)
 
 
 def main() -> None:

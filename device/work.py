@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -25,7 +26,6 @@ WINDOWS = 20  # warm-up ends after so many windows, steady or not
 SAMPLE_SECONDS = 0.25  # at least so long between two looks at the state of the board
 STEPS = 8  # rows of which features are brought back
 BATCH = 64  # rows of inputs.npy in memory as float32 at a time
-SHARES = 10  # a soak is ranked in its first and in its last tenth
 
 
 def open_model(bundle: Path, job: dict, name: str, threads: int):
@@ -41,25 +41,37 @@ def inputs(bundle: Path, job: dict, rows: slice):
     return stored[rows].astype(np.float32) * np.float32(job["scale"])
 
 
-def preflight(bundle: Path, job: dict, out: Path) -> None:
-    """Import each native library, run a model of one node: preflight.txt says how far it got, board.json where."""
-    stage, runtime = out / "preflight.txt", RUNTIMES[job["runtime"]]
-    for library in ("numpy", *runtime.DISTRIBUTIONS):
-        try:
-            version = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        stage.write_text(f"importing {library} {version}")
-        try:
-            importlib.import_module("numpy") if library == "numpy" else runtime.version()
-        except ImportError as error:
-            raise Failure(RUNTIME, f"{library} {version} cannot be imported: {error}") from None
-    version = runtime.version()
-    stage.write_text(f"running a model of one node with {version}")
+def one_node(bundle: Path, job: dict) -> None:
+    """Run the model of one node: after that the runtime's libraries are loaded."""
     import numpy as np
 
     open_model(bundle, job, "identity", 1).outputs(np.ones((1, 1), np.float32))
-    (out / "board.json").write_text(json.dumps({"board": board.fingerprint(), "runtime": version}))
+
+
+def preflight(bundle: Path, job: dict, out: Path) -> None:
+    """Import each native library, run a model of one node: preflight.txt says how far it got, board.json where."""
+    stage, runtime = out / "preflight.txt", RUNTIMES[job["runtime"]]
+    stage.write_text(f"importing {installed('numpy')}")
+    try:
+        importlib.import_module("numpy")
+    except ImportError as error:
+        raise Failure(RUNTIME, f"{installed('numpy')} cannot be imported: {error}") from None
+    stage.write_text(f"importing {installed(*runtime.DISTRIBUTIONS)}")
+    version = runtime.version()
+    stage.write_text(f"running a model of one node with {version}")
+    one_node(bundle, job)
+    facts = board.fingerprint()
+    if job["instructions"]:  # kernel, cores and memory are those of the machine that emulates
+        facts = {key: facts[key] for key in ("machine", "os", "python")}
+    (out / "board.json").write_text(json.dumps({"board": facts, "runtime": version}))
+
+
+def installed(*names: str) -> str:
+    """The first of the packages that is installed, with its version; all names where none says so."""
+    for name in names:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return f"{name} {importlib.metadata.version(name)}"
+    return " or ".join(names)
 
 
 def memory(bundle: Path, job: dict, out: Path, role: str) -> None:
@@ -110,6 +122,7 @@ def latency(bundle: Path, job: dict, out: Path, threads: str, repeat: str) -> No
     sampler = board.Sampler()
     samples = [sampler.sample()]
     gc.disable()
+    one_node(bundle, job)
     first, second = ROLES if int(repeat) % 2 == 0 else ROLES[::-1]
     infer, facts = {}, {}
     for role in (first, second):
@@ -118,6 +131,7 @@ def latency(bundle: Path, job: dict, out: Path, threads: str, repeat: str) -> No
         runs, steady = warm_up(infer[role], job["warmup"])
         facts[role] |= {"warmup_runs": runs, "steady": steady}
     samples.append(sampler.sample())
+    samples[0]["clock_mhz"] = samples[1]["clock_mhz"]  # an idle board may clock down: the clock counts from here on
     rows = []
     for _ in range(-(-job["runs"] // (job["repeats"] * 2 * BLOCK))):
         if perf_counter_ns() / 1e9 - samples[-1]["seconds"] > SAMPLE_SECONDS:
@@ -141,6 +155,10 @@ def soak(bundle: Path, job: dict, out: Path, threads: str) -> None:
     samples = [sampler.sample()]
     gc.disable()
     infer = {role: start(bundle, job, role, int(threads))[0] for role in ROLES}
+    for role in ROLES:
+        warm_up(infer[role], job["warmup"])
+    samples.append(sampler.sample())
+    samples[0]["clock_mhz"] = samples[1]["clock_mhz"]
     begin, first, second = perf_counter_ns(), *ROLES
     end, rows = begin + int(job["soak_minutes"] * 60e9), []
     while (now := perf_counter_ns()) < end:
@@ -154,6 +172,7 @@ def soak(bundle: Path, job: dict, out: Path, threads: str) -> None:
         values = [f"{statistics.median(medians[role]) / 1e6:.6f}" for role in ROLES]
         rows.append(f"{(now - begin) / 1e9:.3f},{','.join(values)},{temperature}\n")
         first, second = second, first
+    samples.append(sampler.sample())
     (out / "soak.csv").write_text("seconds,candidate_ms,baseline_ms,temperature_c\n" + "".join(rows))
     (out / "soak.json").write_text(json.dumps({"threads": int(threads), "samples": samples}))
 
@@ -179,7 +198,6 @@ def count(bundle: Path, job: dict, out: Path) -> None:
     row, gauge = inputs(bundle, job, slice(0, 1)), {}
     import numpy as np
 
-    gc.disable()
     for name in ("identity", *ROLES):
         session = open_model(bundle, job, name, 1)
         gauge[name] = instructions.per_call(session.bind(np.ones((1, 1), np.float32) if name == "identity" else row))

@@ -18,7 +18,6 @@ from edge.errors import UserError
 from edge.link import Link
 
 CODE = Path(runner.__file__).parent
-CONTACT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ def evaluate(device: devices.Device, work: Work) -> Results:
         bundle_there, results_there = f"{link.root}/bundles/{digest}", f"{link.root}/results/{run_id}"
         link.push(str(bundle), bundle_there)
         child = device.child(bundle_there, site_there)
-        path = bundle_there if child or not site_there else f"{bundle_there}:{site_there}"
-        caches = [f"PYTHONPATH={path}", f"PYTHONPYCACHEPREFIX={link.root}/bytecode"]
+        path = ":".join(filter(None, (bundle_there, site_there)))
+        caches = [f"PYTHONPATH={path}", f"PYTHONPYCACHEPREFIX={link.root}/bytecode/{digest}"]
         words = [
             "env",
             *caches,
@@ -98,12 +97,13 @@ def make_bundle(folder: Path, device: devices.Device, work: Work) -> str:
 def first_contact(link: Link, device: devices.Device) -> devices.Board:
     """What the board is; makes its folders and clears out old ones; raises UserError."""
     words = [*device.interpreter(), "-", link.root, str(device.limits.storage_mb)]
-    lines = link.run(words, CONTACT_SECONDS, Path(contact.__file__).read_text())
+    lines = link.run(words, device.timeout, Path(contact.__file__).read_text())
     try:
         found = devices.Board(**json.loads(lines[-1]))
-    except (ValueError, TypeError):
+        old = tuple(map(int, found.python.split("."))) < (3, 11)
+    except (ValueError, TypeError, AttributeError):
         raise UserError(f"{link.name}: the first contact gave no facts but {lines[-1]!r}") from None
-    if tuple(map(int, found.python.split("."))) < (3, 11):
+    if old:
         raise UserError(f"{link.name}: Python {found.python} is too old: 3.11 or newer is needed")
     return device.board(found)
 
@@ -127,8 +127,16 @@ def read_results(folder: Path, link: Link, run_id: str, bundle: str, model_sha25
         raise UserError(f"{link.name}: the results are damaged: {error}") from None
     if not whole:
         raise UserError(f"{link.name}: the results are damaged: their manifest is not the one that was written")
+    try:
+        return results_of(folder, link, {"run_id": run_id, "model_sha256": model_sha256, "bundle": bundle})
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise UserError(f"{link.name}: the results cannot be read: {type(error).__name__}: {error}") from None
+
+
+def results_of(folder: Path, link: Link, expected: dict[str, str]) -> Results:
+    """Read results whose manifest is right; raises UserError where they are not those of ``expected``."""
     report = json.loads((folder / "results.json").read_text())
-    for key, sent in {"run_id": run_id, "model_sha256": model_sha256, "bundle": bundle}.items():
+    for key, sent in expected.items():
         if report[key] != sent:
             raise UserError(
                 f"{link.name}: the results are of another {key.split('_')[0]}: {report[key]}, sent was {sent}"

@@ -1,5 +1,6 @@
 """The entries of devices.yaml, and how each kind of device is reached."""
 
+import re
 import shlex
 import sys
 import tempfile
@@ -119,9 +120,9 @@ class Ssh(Device):
     @contextmanager
     def connect(self) -> Iterator[Link]:
         """One connection, shared by all steps through a socket in a private folder."""
-        with tempfile.TemporaryDirectory(prefix="edge-ssh-") as private:
+        with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as private:  # noqa: S108  a socket's path is short
             config = ["-F", self.ssh_config] if self.ssh_config else []
-            options = [word for option in (*SSH, f"ControlPath={private}/socket") for word in ("-o", option)]
+            options = [word for option in (*SSH, f"ControlPath={private}/s") for word in ("-o", option)]
             ssh = ["ssh", *config, *options]
             try:
                 yield Link(
@@ -141,6 +142,8 @@ TRANSPORTS: dict[str, type[Device]] = {"local": Local, "ssh": Ssh, "emulated": E
 def load(name: str, path: Path = paths.DEVICES) -> Device:
     """The entry ``name`` of devices.yaml; raises UserError for an unknown device or transport or a wrong value."""
     entries = settings.read(path)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"{path}: device = {name!r}: a name has letters, digits, '_', '-' and '.'; it becomes a file's")
     if not isinstance(entry := entries.get(name), dict):
         raise UserError(f"{path}: device = {name!r}: allowed are {', '.join(entries)}")
     if (transport := entry.get("transport")) not in TRANSPORTS:

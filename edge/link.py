@@ -1,6 +1,8 @@
 """An open way to a board: programs that run there, folders that go over and come back, and what each failure means."""
 
+import collections
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -11,11 +13,14 @@ from dataclasses import dataclass
 
 from edge.errors import UserError
 
+PLAIN = ("--no-links", "--no-devices", "--no-specials")  # what a board may send: files
 RSYNC = ("rsync", "-a", "-O", "-s", "--delete", "--checksum", "--partial-dir=.rsync-partial", "--timeout=20")
-RETRY_SECONDS = (1, 5)  # pauses before another attempt where the link broke during a transfer
+RETRY_SECONDS = (1, 15)  # pauses before another attempt where the link broke during a transfer
+KEEP_LINES = 100  # of what a program there prints
 KILL_SECONDS = 10  # what a program gets to stop after its time is up
 
 LINK = "it cannot be reached, or the link broke"
+BUSY = "another host sends the same files at the same time: run it again"
 
 # Exit statuses of ssh and rsync, a text on their stderr, and what to say; the first row that fits.
 FAILURES = (
@@ -32,6 +37,8 @@ FAILURES = (
     ((11, 12, 23), "No space left", "its disk is full"),
     ((11, 23), "Read-only file system", "the folder `root` is on a read-only file system"),
     ((11, 23), "Permission denied", "the folder `root` is not writable"),
+    ((23,), "rename", BUSY),
+    ((24,), "", BUSY),
     ((10, 12, 30, 255), "", LINK),
 )
 SIGNALS = {signal.SIGKILL: "out of memory, or still busy when the time in `timeout` was up"}
@@ -57,16 +64,16 @@ class Link:
 
     def pull(self, source: str, target: str) -> None:
         """Make the folder ``target`` here equal to ``source`` there; raises UserError."""
-        self.transfer(f"{self.prefix}{source}/", f"{target}/")
+        self.transfer(f"{self.prefix}{source}/", f"{target}/", *PLAIN)
 
-    def transfer(self, source: str, target: str) -> None:
-        """rsync, again where the link broke; raises UserError."""
+    def transfer(self, source: str, target: str, *options: str) -> None:
+        """rsync, again where the link broke or another host was at it; raises UserError."""
         for pause in (*RETRY_SECONDS, None):
-            done = call([*RSYNC, *self.rsync, source, target])
+            done = call([*RSYNC, *self.rsync, *options, source, target])
             if done.returncode == 0:
                 return
-            if pause is None or cause(done.returncode, done.stderr) != LINK:
-                raise UserError(f"{self.name}: {explain(done.returncode, done.stderr)}")
+            if pause is None or cause(done.returncode, done.stderr) not in (LINK, BUSY):
+                raise UserError(f"{self.name}: {explain(done.returncode, done.stderr)}", done.returncode)
             time.sleep(pause)
 
     def run(self, words: list[str], timeout: int, script: str = "", show: bool = False, lost: str = "") -> list[str]:
@@ -77,7 +84,7 @@ class Link:
         """
         # the shell in between starts a program as the kernel does: timeout would hand a file it cannot run to a shell
         command = shlex.join(["timeout", "-k", str(KILL_SECONDS), str(timeout), "sh", "-c", 'exec "$@"', "sh", *words])
-        status, lines = None, [""]
+        status, lines = None, collections.deque([""], KEEP_LINES)
         with subprocess.Popen(
             self.shell(f"{command}; rc=$?; echo; echo RC=$rc; exit $rc"),
             stdin=subprocess.PIPE,
@@ -92,17 +99,18 @@ class Link:
             except BrokenPipeError:
                 pass  # it ended without reading: its status says why
             for line in process.stdout:
-                if line.startswith("RC="):
-                    status = int(line[3:])
+                if found := re.fullmatch(r"RC=(\d{1,3})", line.strip()):
+                    status = int(found[1])
                 elif line.strip():
-                    lines.append(line.strip())
+                    lines.append("".join(letter if letter.isprintable() else "?" for letter in line.strip()))
                     if show:
-                        print(f"{self.name}: {lines[-1]}", file=sys.stderr, flush=True)
+                        sys.stderr.write(f"{self.name}: {lines[-1]}\n")
         if status is None:
-            raise UserError(f"{self.name}: {explain(process.returncode, chr(10).join(lines))}{lost}")
+            text = f"{self.name}: {explain(process.returncode, chr(10).join(lines))}{lost}"
+            raise UserError(text, process.returncode)
         if status:
-            raise UserError(f"{self.name}: {ended(status, words, timeout, lines[-1])}")
-        return lines
+            raise UserError(f"{self.name}: {ended(status, words, timeout, lines[-1])}", status)
+        return list(lines)
 
 
 def ended(status: int, words: list[str], timeout: int, last: str) -> str:

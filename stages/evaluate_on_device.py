@@ -1,6 +1,8 @@
 """Reads models and test split, writes metrics/devices/<name>.json and plots/devices/<name>.csv for each device."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ from edge.errors import UserError
 
 # What a runtime measures: the model that ships, and the fp32 model of the same run that it is held against.
 MODELS = {"onnxruntime": (paths.EDGE, paths.ONNX), "litert": (paths.TFLITE, paths.TFLITE)}
+ROLES = ("candidate", "baseline")
+STARTS = {"load_ms": "load", "first_inference_ms": "first_inference"}
+HERE = "this machine"
 
 
 def evaluate(board: devices.Device, models: tuple[Path, Path], split: shards.Split, config, task) -> tuple[dict, dict]:
@@ -47,51 +52,46 @@ def instructions(results: device.Results) -> dict:
 
 
 def latency(results: device.Results) -> dict:
-    """Latency by number of threads, verdict, start, memory and the state of the board."""
+    """Latency and start of both models by number of threads, verdict, memory and the state of the board."""
     report, series = results.report, results.series
     threads, repeats = series["threads"].astype(int), series["repeat"].astype(int)
     milliseconds = series["ms"].astype(float)
     figures = {}
     for count in sorted(set(threads)):
-        at = {role: (threads == count) & (series["model"] == role) for role in ("candidate", "baseline")}
+        at = {role: (threads == count) & (series["model"] == role) for role in ROLES}
         by_repeat = {
             role: np.stack([milliseconds[rows & (repeats == repeat)] for repeat in sorted(set(repeats))])
             for role, rows in at.items()
         }
-        summaries = {f"{role}_ms": statistics.summary(values.ravel()) for role, values in by_repeat.items()}
-        figures[f"threads_{count}"] = summaries | verdict(statistics.compare(**by_repeat))
-    starts = {
-        key: {role: median(one["models"][role][key] for one in report["passes"]) for role in ("candidate", "baseline")}
-        for key in ("load_ms", "first_inference_ms")
-    }
-    steady = [one["models"][role]["steady"] for one in report["passes"] for role in ("candidate", "baseline")]
+        passes = [one["models"] for one in report["passes"] if one["threads"] == count]
+        for role in ROLES:
+            starts = {name: float(np.median([one[role][key] for one in passes])) for key, name in STARTS.items()}
+            by_role = statistics.summary(by_repeat[role].ravel()) | starts
+            figures.setdefault(f"threads_{count}", {})[f"{role}_ms"] = by_role
+        figures[f"threads_{count}"] |= verdict(statistics.compare(**by_repeat))
+    steady = [one["models"][role]["steady"] for one in report["passes"] for role in ROLES]
     kept = {key: report[key] for key in ("attempts", "peak_memory_mb", "state")}
-    return {"latency": figures, "steady": float(np.mean(steady))} | starts | kept | soak(results)
+    return {"latency": figures, "steady": float(np.mean(steady))} | kept | soak(results)
 
 
 def soak(results: device.Results) -> dict:
-    """Verdicts of the first and of the last tenth of a soak, where there was one."""
+    """Verdicts of the first and of the last tenth of a soak, where there was one that was long enough for both."""
     if not results.soak:
         return {}
-    blocks = {role: results.soak[f"{role}_ms"].astype(float) for role in ("candidate", "baseline")}
-    tenth = max(len(blocks["candidate"]) // 10, statistics.BATCHES)
-    parts = {"start": slice(0, tenth), "end": slice(-tenth, None)}
-    found = {
-        name: verdict(statistics.compare_blocks(**{r: b[part] for r, b in blocks.items()}))
-        for name, part in parts.items()
-    }
-    return {"soak": found | {"state": results.report["soak"]}}
+    blocks = {role: results.soak[f"{role}_ms"].astype(float) for role in ROLES}
+    count = len(blocks["candidate"])
+    tenth = max(count // 10, statistics.BATCHES)
+    found = {"blocks": count, "state": results.report["soak"]}
+    if count >= 2 * tenth:
+        for name, part in {"start": slice(0, tenth), "end": slice(-tenth, None)}.items():
+            found[name] = verdict(statistics.compare_blocks(**{role: blocks[role][part] for role in ROLES}))
+    return {"soak": found}
 
 
 def verdict(comparison: statistics.Comparison) -> dict:
-    """A comparison as metrics."""
-    shares = {key: 100 * getattr(comparison, key) for key in ("change", "low", "high")}
-    return {f"{key}_percent": value for key, value in shares.items()} | {"verdict": comparison.verdict}
-
-
-def median(values) -> float:
-    """The median as a plain number."""
-    return float(np.median(list(values)))
+    """A comparison as metrics: numbers, the verdict, and both as a person says it."""
+    shares = {f"{key}_percent": 100 * getattr(comparison, key) for key in ("change", "low", "high")}
+    return shares | {"verdict": comparison.verdict, "says": comparison.text}
 
 
 def write(name: str, metrics: dict, series: dict[str, np.ndarray]) -> None:
@@ -107,24 +107,47 @@ def write(name: str, metrics: dict, series: dict[str, np.ndarray]) -> None:
     files.write_json(paths.DEVICE_METRICS / f"{name}.json", metrics)
 
 
-def one(name: str, split: shards.Split, config, task) -> str:
-    """Evaluate on the device ``name`` and write its files; returns '' or what went wrong."""
+def one(name: str, split: shards.Split, config, task) -> UserError | None:
+    """Evaluate on the device ``name`` and write its files; returns what went wrong.
+
+    After a failure the metrics are the earlier ones, or, where these are of another model, absent.
+    """
     try:
         board = devices.load(name)
         metrics, series = evaluate(board, MODELS[board.runtime], split, config, task)
         write(name, metrics | {"device": name}, series)
-    except (UserError, OSError) as error:
-        return f"{name}: {error}"
-    return ""
+    except Exception as error:  # noqa: BLE001 - whatever one board does, the others' results stand
+        with suppress(UserError):
+            device.measured(paths.DEVICE_METRICS / f"{name}.json")
+            return failed(name, error)
+        files.remove(paths.DEVICE_METRICS / f"{name}.json")
+        files.remove(paths.DEVICE_PLOTS / f"{name}.csv")
+        return failed(name, error)
+    for threads, figures in metrics.get("latency", {}).items():
+        print(f"{name}: {threads.replace('_', ' ')}: {figures['says']} than the fp32 model", file=sys.stderr)
+    return None
 
 
-def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[str]:
-    """Evaluate on the devices at the same time; returns what went wrong, each with its device's name.
+def failed(name: str, error: Exception) -> UserError:
+    """The error of a device, with its name; of one that nobody foresaw, with its type."""
+    said = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
+    return UserError(f"{name}: {said}", getattr(error, "status", 1))
 
-    Files of devices that are not among ``names`` are removed.
+
+def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[UserError]:
+    """Evaluate on the devices, boards at the same time; returns what went wrong.
+
+    Entries of the same board take turns. So do those of this machine, after the boards: what they measure is not to be
+    disturbed. Files of devices that are not among ``names`` are removed.
     """
-    with ThreadPoolExecutor(len(names)) as pool:
-        failures = pool.map(lambda name: one(name, split, config, task), names)
+    hosts: dict[str, list[str]] = {}
+    for name in names:
+        hosts.setdefault(getattr(devices.load(name), "host", HERE), []).append(name)
+    here = hosts.pop(HERE, [])
+    with ThreadPoolExecutor(max(len(hosts), 1)) as pool:
+        done = pool.map(lambda group: [one(name, split, config, task) for name in group], hosts.values())
+        failures = [failure for group in done for failure in group]
+    failures += [one(name, split, config, task) for name in here]
     for folder in (paths.DEVICE_METRICS, paths.DEVICE_PLOTS):
         for path in folder.glob("*"):
             if path.stem not in names:
@@ -138,7 +161,7 @@ def main() -> None:
         devices.load(name)
     split = shards.load(paths.PREPARED, "test")
     if failures := evaluate_all(params.devices, split, config.evaluate_on_device, task):
-        raise UserError("; ".join(failures))
+        raise UserError("; ".join(map(str, failures)), failures[0].status)
     tracking.record(params, config)
 
 

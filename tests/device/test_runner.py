@@ -28,9 +28,14 @@ def bundle(tmp_path) -> Path:
 
 def run(bundle: Path, results: Path, *child: str, **variables: str) -> subprocess.CompletedProcess:
     """Run the bundle's runner."""
-    environment = os.environ | {"PYTHONPATH": str(bundle)} | variables
     words = [sys.executable, "-P", "-m", "device.runner", bundle, results, *child]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    options = {"capture_output": True, "text": True, "check": False, "timeout": 120}
+    return subprocess.run(words, env=environment(bundle) | variables, **options)
+
+
+def environment(bundle: Path) -> dict[str, str]:
+    """What the host sets: where code is, and where Python may write what it compiles."""
+    return os.environ | {"PYTHONPATH": str(bundle), "PYTHONPYCACHEPREFIX": f"{bundle}-bytecode"}
 
 
 def broken(folder: Path, line: str) -> str:
@@ -83,7 +88,7 @@ def test_memory_is_not_that_of_the_parent(bundle, tmp_path):
         "import os, sys, numpy; x = numpy.ones(50_000_000); sys.exit(os.spawnv(os.P_WAIT, sys.argv[1], sys.argv[1:]))"
     )
     words = [sys.executable, "-c", code, sys.executable, "-P", "-m", "device.runner", bundle, tmp_path / "results/r1"]
-    subprocess.run(words, check=True, timeout=120, env=os.environ | {"PYTHONPATH": str(bundle)})
+    subprocess.run(words, check=True, timeout=120, env=environment(bundle))
     memory = json.loads((tmp_path / "results/r1/results.json").read_text())["peak_memory_mb"]
     assert max(memory.values()) < 300
 
@@ -127,6 +132,15 @@ def test_runtime_that_dies(bundle, tmp_path):
     assert f"killed by SIGILL while importing onnxruntime {onnxruntime.__version__}" in done.stderr
 
 
+def test_a_python_that_dies_at_once(bundle, tmp_path):
+    """Where not even Python starts, that is what is said, with the signal."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nkill -ILL $$\n")
+    python.chmod(0o755)
+    done = run(bundle, tmp_path / "results/r1", str(python))
+    assert done.returncode == failure.RUNTIME and "killed by SIGILL while starting Python" in done.stderr
+
+
 def test_broken_model(bundle, tmp_path):
     """A file that is no ONNX model ends in a line and a status of its own."""
     (bundle / "candidate.onnx").write_bytes(b"no model")
@@ -153,13 +167,26 @@ def test_second_run_waits(bundle, tmp_path):
     board = os.open(runner.LOCK, os.O_RDONLY)
     fcntl.flock(board, fcntl.LOCK_EX)
     words = [sys.executable, "-P", "-m", "device.runner", bundle, tmp_path / "results/r1"]
-    environment = os.environ | {"PYTHONPATH": str(bundle)}
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment(bundle)) as process:
         assert "waiting" in process.stderr.readline()
         assert not (tmp_path / "results").exists()
         os.close(board)
         assert process.wait(120) == 0
     assert (tmp_path / "results/r1/complete").exists()
+
+
+def test_a_bundle_is_held_and_marked_used_from_the_start(bundle, tmp_path):
+    """A runner that still waits for its turn already keeps its bundle from being cleared out, however old it was."""
+    os.utime(bundle, (0, 0))
+    board = os.open(runner.LOCK, os.O_RDONLY)
+    fcntl.flock(board, fcntl.LOCK_EX)
+    words = [sys.executable, "-P", "-m", "device.runner", bundle, tmp_path / "results/r1"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment(bundle)) as process:
+        assert "waiting" in process.stderr.readline()
+        assert not contact.free(bundle) and bundle.stat().st_mtime > 0
+        os.close(board)
+        assert process.wait(120) == 0
+    assert contact.free(bundle)
 
 
 def test_what_a_dead_run_left_is_reported_and_removed(bundle, tmp_path):
@@ -177,7 +204,7 @@ def test_a_run_goes_on_when_nobody_listens(bundle, tmp_path):
     there, here = os.pipe()
     os.close(there)
     words = [sys.executable, "-P", "-m", "device.runner", bundle, tmp_path / "results/r1"]
-    done = subprocess.run(words, stderr=here, check=False, timeout=120, env=os.environ | {"PYTHONPATH": str(bundle)})
+    done = subprocess.run(words, stderr=here, check=False, timeout=120, env=environment(bundle))
     os.close(here)
     assert done.returncode == 0 and (tmp_path / "results/r1/complete").exists()
 
@@ -189,16 +216,18 @@ def test_jobs_hold_the_board_when_the_runner_is_killed(bundle, tmp_path):
     python.chmod(0o755)
     words = [sys.executable, "-P", "-m", "device.runner", bundle, tmp_path / "results/r1", python]
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": str(bundle)}, **pipes) as process:
+    with subprocess.Popen(words, env=environment(bundle), **pipes) as process:
         assert "started\n" in iter(process.stderr.readline, "")
         process.kill()
         process.wait()
-        board = os.open(runner.LOCK, os.O_RDONLY)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(board, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        board, used = (os.open(folder, os.O_RDONLY) for folder in (runner.LOCK, bundle))
+        for descriptor in (board, used):
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         process.stdin.close()
-        fcntl.flock(board, fcntl.LOCK_EX)
-        os.close(board)
+        for descriptor in (board, used):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.close(descriptor)
 
 
 def vcgencmd(folder: Path, throttled: str) -> str:
@@ -260,10 +289,15 @@ def test_needs_nothing_of_the_project(bundle, tmp_path):
     assert done.returncode == 0 and (tmp_path / "r1/complete").exists()
 
 
+def named(letter: str) -> str:
+    """The name of a bundle, a sha256, that begins with ``letter``."""
+    return letter.ljust(64, "0")
+
+
 def folders(root: Path, **ages: float) -> None:
     """Bundles of 2 MB each below ``root``, last used so many hours ago."""
     for name, hours in ages.items():
-        folder = root / "bundles" / name
+        folder = root / "bundles" / named(name)
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"x" * 2_000_000)
         used = contact.time.time() - hours * 3600
@@ -286,18 +320,43 @@ def test_first_contact_says_what_the_board_is(tmp_path):
 
 def test_old_and_large_are_pruned(tmp_path):
     """What is older than a week goes, then the longest unused until the rest fits; what was just sent stays."""
-    folders(tmp_path, ancient=200, older=30, newer=20, sent=0.1)
+    folders(tmp_path, a=200, b=30, c=20, d=0.1)
     first_contact(tmp_path, 4.5)
-    assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == ["newer", "sent"]
+    assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == [named("c"), named("d")]
+
+
+def test_what_is_not_ours_is_never_pruned(tmp_path):
+    """Folders, files and links of other names below root stay, however old and large."""
+    (tmp_path / "results/thesis").mkdir(parents=True)
+    (tmp_path / "results/thesis/data.csv").write_text("x" * 1000)
+    (tmp_path / "results/notes.txt").write_text("x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "results" / ("a" * 32)).symlink_to(tmp_path / "elsewhere")
+    for path in (tmp_path / "results").iterdir():
+        os.utime(path, (0, 0), follow_symlinks=False)
+    before = sorted((tmp_path / "results").iterdir())
+    first_contact(tmp_path, 0.0001)
+    assert sorted((tmp_path / "results").iterdir()) == before and (tmp_path / "elsewhere").is_dir()
+
+
+def test_two_contacts_at_once_do_not_meet(tmp_path):
+    """Hosts that contact a board at the same time both succeed, and what is old goes once."""
+    for round in range(5):
+        folders(tmp_path, **dict.fromkeys("abcdef", 500 + round))
+        words = [sys.executable, contact.__file__, tmp_path, "0.001"]
+        both = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for _ in range(2)]
+        assert [process.wait() for process in both] == [0, 0]
+        assert list((tmp_path / "bundles").iterdir()) == []
 
 
 def test_what_is_in_use_is_never_pruned(tmp_path):
     """A bundle that a runner holds stays, however old it is and however little room there is."""
-    folders(tmp_path, held=500)
-    held = os.open(tmp_path / "bundles/held", os.O_RDONLY)
+    folders(tmp_path, a=500)
+    bundle = tmp_path / "bundles" / named("a")
+    held = os.open(bundle, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_SH)
     first_contact(tmp_path, 0.001)
-    assert (tmp_path / "bundles/held/file").exists()
+    assert (bundle / "file").exists()
     os.close(held)
     first_contact(tmp_path, 0.001)
-    assert not (tmp_path / "bundles/held").exists()
+    assert not bundle.exists()

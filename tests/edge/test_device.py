@@ -209,6 +209,44 @@ def test_damaged_results(tmp_path, model, name):
     assert "results are damaged" in message(local(tmp_path, python=python(tmp_path, swap)), model)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        'rm "$results/complete"; mkfifo "$results/complete"',
+        'echo "00  /dev/zero" >> "$results/manifest.sha256"',
+        'rm "$results/outputs.npy"; ln -s /dev/zero "$results/outputs.npy"',
+    ],
+)
+def test_a_hostile_board_cannot_hang_the_host(tmp_path, model, damage):
+    """Pipes, links and paths elsewhere among the results are neither fetched nor read."""
+    swap = f'{shlex.quote(sys.executable)} "$@" && {{ {damage}; }}; exit'
+    assert "results are damaged" in message(local(tmp_path, python=python(tmp_path, swap)), model)
+
+
+def test_a_report_without_its_keys(tmp_path, model):
+    """Results that are whole but say nothing are one line with the board's name."""
+    rewrite = f'cd "$results" && echo "{{}}" > results.json && {shlex.quote(sys.executable)} -c "{REWRITE}"'
+    swap = f'{shlex.quote(sys.executable)} "$@" && {{ {rewrite}; }}; exit'
+    assert "this machine: the results cannot be read: KeyError" in message(
+        local(tmp_path, python=python(tmp_path, swap)), model
+    )
+
+
+REWRITE = (
+    "from pathlib import Path; from device import runner; here = Path(); "
+    "(here / runner.COMPLETE).write_text(runner.write_manifest(here))"
+)
+
+
+def test_a_first_contact_that_makes_no_sense(tmp_path, model):
+    """What a board answers in place of its facts is shown, without what a terminal would act on."""
+    path = tmp_path / "python"
+    path.write_text('#!/bin/sh\nprintf \'{"python": "3.x", "machine": "\\033[2J", "libc": ""}\\nRC=abc\\n\'\n')
+    path.chmod(0o755)
+    said = message(local(tmp_path, python=str(path)), model)
+    assert "the first contact gave no facts but" in said and "\x1b" not in said
+
+
 def test_results_missing(tmp_path, model):
     """A runner that ends well but leaves nothing is an error."""
     assert "No such file" in message(local(tmp_path, python=python(tmp_path, "exit 0")), model)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from edge import device, files, parity, paths, settings, tflite
+from edge import device, devices, files, parity, paths, settings, tflite
+from edge.errors import UserError
 from edge.shards import Split
 from stages import evaluate_on_device as stage
 from tests.device import models
@@ -82,6 +83,16 @@ def test_a_soak_is_ranked_at_start_and_end(tmp_path, split, model):
     assert "others_max" in metrics["soak"]["state"]
 
 
+def test_a_soak_too_short_to_rank_keeps_the_rest():
+    """With too few blocks for a start and an end there are no verdicts; neither do start and end overlap."""
+    blocks = {f"{role}_ms": np.linspace(1, 2, 19).astype(str) for role in stage.ROLES}
+    results = device.Results({"soak": {}}, None, {}, {}, blocks)
+    assert stage.soak(results) == {"soak": {"blocks": 19, "state": {}}}
+    halves = {"candidate_ms": ["1.0"] * 10 + ["2.0"] * 10, "baseline_ms": ["1.0"] * 20}
+    found = stage.soak(device.Results({"soak": {}}, None, {}, {}, {key: np.array(v) for key, v in halves.items()}))
+    assert (found["soak"]["start"]["change_percent"], found["soak"]["end"]["change_percent"]) == (0, pytest.approx(100))
+
+
 def test_litert_runs_the_float_model(tmp_path):
     """A board with the runtime litert measures a TFLite file, and agrees with this machine at each step."""
     (tmp_path / "m.tflite").write_bytes(tflite.identity())
@@ -122,7 +133,7 @@ def change(board: str, **changes) -> None:
 
 def test_files(project, split):
     """The plot has a row per run; the metrics are guarded by the model that they measured."""
-    assert stage.one("a", split, config(), TASK) == ""
+    assert stage.one("a", split, config(), TASK) is None
     rows = list(csv.DictReader((paths.DEVICE_PLOTS / "a.csv").open()))
     assert {row["model"] for row in rows} == {"candidate", "baseline"} and len(rows) == 2 * 90
     metrics = paths.DEVICE_METRICS / "a.json"
@@ -133,7 +144,8 @@ def test_one_failed_board_does_not_lose_the_other(project, split):
     """Of two boards evaluated together the one that fails is named, and the other's metrics are written."""
     change("b", python="no-python")
     failures = stage.evaluate_all(["a", "b"], split, config(), TASK)
-    assert len(failures) == 1 and failures[0].startswith("b: ") and "python cannot be started" in failures[0]
+    (failure,) = failures
+    assert str(failure).startswith("b: this machine: python cannot be started there") and failure.status == 127
     assert [path.name for path in paths.DEVICE_METRICS.iterdir()] == ["a.json"]
 
 
@@ -143,6 +155,23 @@ def test_the_other_boards_of_an_earlier_run_go(project, split):
     assert stage.evaluate_all(["b"], split, config(), TASK) == []
     assert [path.name for path in paths.DEVICE_METRICS.iterdir()] == ["b.json"]
     assert [path.name for path in paths.DEVICE_PLOTS.iterdir()] == ["b.csv"]
+
+
+def test_failure_removes_metrics_of_another_model(project, split):
+    """Where the model changed and its measurement fails, the earlier model's metrics do not stay beside the others."""
+    assert stage.one("a", split, config(), TASK) is None
+    models.linear(paths.EDGE, seed=7)
+    change("a", python="no-python")
+    assert stage.one("a", split, config(), TASK) is not None
+    assert list(paths.DEVICE_METRICS.iterdir()) == [] and list(paths.DEVICE_PLOTS.iterdir()) == []
+
+
+def test_a_name_becomes_a_file_in_its_folder_or_nothing(project):
+    """A device whose name holds a slash is refused."""
+    boards = yaml.safe_load(paths.DEVICES.read_text())
+    paths.DEVICES.write_text(yaml.safe_dump(boards | {"../a": boards["a"]}))
+    with pytest.raises(UserError, match="'../a': a name has letters"):
+        devices.load("../a")
 
 
 @pytest.mark.parametrize(
@@ -155,10 +184,10 @@ def test_the_other_boards_of_an_earlier_run_go(project, split):
 )
 def test_failure_leaves_earlier_metrics(project, split, changes, says):
     """After a failure the earlier metrics and plot are as they were, byte for byte."""
-    assert stage.one("a", split, config(), TASK) == ""
+    assert stage.one("a", split, config(), TASK) is None
     before = {path: path.read_bytes() for path in (paths.DEVICE_METRICS / "a.json", paths.DEVICE_PLOTS / "a.csv")}
     change("a", **changes)
-    assert says in stage.one("a", split, config(), TASK)
+    assert says in str(stage.one("a", split, config(), TASK))
     assert {path: path.read_bytes() for path in before} == before
     assert sorted(path.name for path in paths.DEVICE_METRICS.iterdir()) == ["a.json"]
 

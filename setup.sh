@@ -5,9 +5,6 @@ set -eu
 cd "$(dirname "$0")"
 PATH="$PATH:/usr/sbin"
 
-stamp=.venv/.complete
-[ -e "$stamp" ] && [ "$stamp" -nt requirements.txt ] && [ "$stamp" -nt packages.txt ] && exit 0
-
 wanted=$(grep -v '^#' packages.txt)
 codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}" || true)
 if [ "$codename" = bookworm ] && command -v dpkg-query >/dev/null; then
@@ -44,6 +41,10 @@ else
     fi
 fi
 
+stamp=.venv/.complete
+locked=$(sha256sum < requirements.txt)
+[ -e "$stamp" ] && [ "$(cat "$stamp")" = "$locked" ] && exit 0
+
 python=""
 for candidate in python3.11 python3 /usr/bin/python3; do
     if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
@@ -58,4 +59,4 @@ fi
 echo "Installing Python packages into .venv (some minutes the first time)"
 "$python" -m venv --clear .venv
 .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-touch "$stamp"
+echo "$locked" > "$stamp"

@@ -1,15 +1,14 @@
 """The set-up script says what is missing, and changes nothing on a system that it does not know."""
 
-import os
+import hashlib
 import shutil
 import subprocess
-import time
 
 import pytest
 
 from tests.imports import ROOT
 
-TOOLS = ("sh", "dirname", "grep", "cat", "printf", "id", "touch")
+TOOLS = ("sh", "dirname", "grep", "cat", "printf", "id", "sha256sum")
 
 
 @pytest.fixture
@@ -39,16 +38,19 @@ def test_missing_programs_are_named_with_their_purpose(elsewhere):
 
 
 def test_a_complete_environment_is_left_alone(elsewhere):
-    """Where the stamp is newer than the lists, the script needs no other program and does nothing."""
+    """With every program there and a stamp of this lock file nothing is done; another lock file is installed."""
     folder, environment = elsewhere
+    lines = [line.split() for line in (folder / "packages.txt").read_text().splitlines() if not line.startswith("#")]
+    for program in {line[1] for line in lines} - {"-"}:
+        (folder.parent / "bin" / program).symlink_to(shutil.which("true"))
     (folder / ".venv").mkdir()
-    stamp = folder / ".venv/.complete"
-    stamp.touch()
-    os.utime(stamp, (time.time() + 9, time.time() + 9))
-    result = subprocess.run(
-        ["sh", "setup.sh"], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    digest = hashlib.sha256((folder / "requirements.txt").read_bytes()).hexdigest()
+    (folder / ".venv/.complete").write_text(f"{digest}  -\n")
+    options = {"cwd": folder, "env": environment, "capture_output": True, "text": True, "check": False}
+    result = subprocess.run(["sh", "setup.sh"], **options)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    (folder / "requirements.txt").write_text("another==1.0\n")
+    assert "Installing Python packages" in subprocess.run(["sh", "setup.sh"], **options).stdout
 
 
 def test_every_package_line_says_what_it_is_for():

@@ -1,5 +1,8 @@
 # make repro   the whole pipeline: from sound to a measured model
 # make test    lint and tests
+# make gate    is the model within the budget of params.yaml?
+# make report  report.html and report.md: is this run better than the last commit's?
+# make reproduce   two runs from nothing: the same bytes? (long)
 # make bench   the figures of docs/results.md (long)
 # make lock    requirements.in and device/wheels/*.in -> .txt with hashes
 # make clean   remove what the pipeline made; the DVC cache stays
@@ -8,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: repro test bench lock clean setup
+.PHONY: repro test gate report reproduce bench lock clean setup
 
 repro: setup
 	dvc repro
@@ -17,6 +20,15 @@ test: setup
 	ruff check .
 	ruff format --check .
 	pytest
+
+gate: setup
+	python -m edge.gate
+
+report: setup
+	python -m edge.report
+
+reproduce: setup
+	python -m benchmarks.reproduce
 
 bench: setup
 	python -m benchmarks

@@ -22,7 +22,7 @@ from pathlib import Path
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from edge import errors, files, paths, provenance, settings, tracking
+from edge import errors, files, gate, paths, provenance, settings, tracking
 from edge.errors import UserError
 
 CHAMPION = "champion"
@@ -158,8 +158,6 @@ def main() -> None:
     try:
         match arguments.command:
             case "promote":
-                from edge import gate
-
                 print(promote(task, arguments.reason, gate.check))
             case "rollback":
                 print(rollback(task, arguments.reason))

@@ -1,0 +1,200 @@
+"""Holds the model to ``budget`` of params.yaml: ``python -m edge.gate [--markdown]``; docs/budget.md has the rules.
+
+It fails closed: what was not measured, is not a number, or is of another model counts as missed.
+"""
+
+import argparse
+import json
+import operator
+import sys
+from typing import Any, NamedTuple
+
+from tabulate import tabulate
+
+from edge import device, devices, errors, files, paths, settings
+from edge.errors import UserError
+
+QUANTIZE = paths.METRICS / "quantize.json"
+HEADERS = ("limit", "where", "asked", "measured", "", "note")
+COST = (sys.float_info.min, sys.float_info.max)  # nothing costs nothing
+RANGES = {"accuracy": (0, 1), "accuracy_drop": (-1, 1)}
+DECIMALS = 9  # 0.92 - 0.9 is 0.020000000000000018
+NO_BOARD = "no real board was at hand"
+
+
+class Row(NamedTuple):
+    """One limit at one place: a device, or a file where there is none. ``measured`` is None without a usable figure."""
+
+    name: str
+    device: str
+    asked: float | None
+    measured: float | None
+    met: bool
+    note: str = ""
+
+
+class Measured(NamedTuple):
+    """A named device: how it is reached, and its metrics, empty where ``error`` says why they cannot be used."""
+
+    transport: str
+    content: dict
+    error: str
+
+
+def rows() -> list[Row]:
+    """Every limit of params.yaml against what was measured; raises UserError where params.yaml is wrong."""
+    params, task, _ = settings.load()
+    found = {name: read(name) for name in params.devices}
+    try:
+        quantized = json.loads(QUANTIZE.read_text())
+    except (OSError, ValueError):
+        quantized = None
+    return judge_all(params.budget, task.LABEL, found, quantized)
+
+
+def check() -> None:
+    """Raise UserError naming every limit that is missed; also where no device measured models/edge.onnx itself."""
+    missed = [describe(row) for row in rows() if not row.met]
+    if all(at(read(name).content, "model") != str(paths.EDGE) for name in settings.load().params.devices):
+        missed.append(f"no device measured {paths.EDGE}")
+    refuse(missed)
+
+
+def refuse(missed: list[str]) -> None:
+    """Raise UserError with what is missed, if anything is."""
+    if missed:
+        raise UserError(f"{paths.PARAMS}: budget missed: {'; '.join(missed)}")
+
+
+def read(name: str) -> Measured:
+    """What the device ``name`` measured, checked to be of the model at hand, of this device, and by its transport."""
+    path, transport = paths.DEVICE_METRICS / f"{name}.json", devices.load(name).transport
+    try:
+        content = device.measured(path)
+    except UserError as error:
+        return Measured(transport, {}, str(error))
+    for key, wanted in {"device": name, "transport": transport}.items():
+        if content.get(key) != wanted:
+            return Measured(transport, {}, f"{path} has {key} {content.get(key)!r}, not {wanted!r}: run dvc repro")
+    return Measured(transport, content, "")
+
+
+def judge_all(budget: settings.Budget, label: str, found: dict[str, Measured], quantized: Any) -> list[Row]:
+    """Every limit of ``budget`` against devices by name and metrics/quantize.json; ``label`` is the headline metric."""
+    asked = budget.model_dump(exclude_none=True)
+    if not asked:
+        return [Row("budget", "", None, None, False, f"no budget: set a key of budget in {paths.PARAMS}")]
+    judged = [Row("metrics", name, None, None, False, one.error) for name, one in found.items() if one.error]
+    if "accuracy" in asked:
+        judged += [judge(asked, "accuracy", name, at(one.content, label)) for name, one in found.items()]
+    if "accuracy_drop" in asked:
+        ours = paths.EDGE.is_file() and at(quantized, "model_sha256") == files.sha256(paths.EDGE)
+        note = "" if ours else f"{QUANTIZE} is missing or of another model: run dvc repro"
+        drop = at(quantized, f"{label}_drop") if ours else None
+        judged.append(judge(asked, "accuracy_drop", str(paths.EDGE), drop, note))
+    if "bytes" in asked:
+        used = {at(one.content, "model") for one in found.values()}
+        for path in paths.SHIPPED:
+            if path == paths.EDGE or str(path) in used:
+                judged.append(judge(asked, "bytes", str(path), path.stat().st_size if path.is_file() else None))
+    return judged + time(asked, found) + memory(asked, found)
+
+
+def judge(asked: dict, name: str, place: str, value: Any, note: str = "") -> Row:
+    """Hold one figure, as it was read from a file, to its limit."""
+    least, most = RANGES.get(name, COST)
+    if type(value) not in (int, float) or not least <= value <= most:
+        return Row(name, place, asked[name], None, False, note or "not measured")
+    value = round(value, DECIMALS)
+    met = operator.ge if name == "accuracy" else operator.le
+    return Row(name, place, asked[name], value, met(value, asked[name]), note)
+
+
+def time(asked: dict, found: dict[str, Measured]) -> list[Row]:
+    """Latency on real boards; without one, instructions on the emulated one; without that too, latency here."""
+    real, emulated, local = (of_transport(found, transport) for transport in ("ssh", "emulated", "local"))
+    if "latency_p95_ms" not in asked:
+        if "instructions" in asked and not emulated:
+            note = "no emulated board is named in device: name one, or set latency_p95_ms instead"
+            return [judge(asked, "instructions", "", None, note)]
+        return [instructions(asked, name, one) for name, one in emulated.items() if "instructions" in asked]
+    if real:
+        return [latency(asked, name, one) for name, one in real.items()]
+    if not emulated:
+        return [latency(asked, name, one, NO_BOARD) for name, one in local.items()]
+    if "instructions" in asked:
+        return [instructions(asked, name, one, NO_BOARD) for name, one in emulated.items()]
+    note = f"{NO_BOARD}, and the emulated one has no latency: set budget.instructions"
+    return [judge(asked, "latency_p95_ms", name, None, note) for name in emulated]
+
+
+def latency(asked: dict, name: str, one: Measured, note: str = "") -> Row:
+    """The least p95 of the candidate over numbers of threads; not measured where any of them lacks it."""
+    figures = at(one.content, "latency")
+    counts = figures.values() if isinstance(figures, dict) else ()
+    each = [judge(asked, "latency_p95_ms", name, at(count, "candidate_ms", "p95"), note) for count in counts]
+    whole = each and all(row.measured is not None for row in each)
+    return judge(asked, "latency_p95_ms", name, min(row.measured for row in each) if whole else None, note)
+
+
+def instructions(asked: dict, name: str, one: Measured, note: str = "") -> Row:
+    """The candidate's instructions of an inference."""
+    return judge(asked, "instructions", name, at(one.content, "instructions", "candidate"), note)
+
+
+def memory(asked: dict, found: dict[str, Measured]) -> list[Row]:
+    """The candidate's peak on every real board; without one, here; the emulated one has none."""
+    if "memory_mb" not in asked:
+        return []
+    best = of_transport(found, "ssh") or of_transport(found, "local")
+    if not best:
+        return [judge(asked, "memory_mb", "", None, "only emulated boards, which have none: name another in device")]
+    peaks = {name: at(one.content, "peak_memory_mb", "candidate") for name, one in best.items()}
+    return [judge(asked, "memory_mb", name, peak) for name, peak in peaks.items()]
+
+
+def of_transport(found: dict[str, Measured], transport: str) -> dict[str, Measured]:
+    """The devices that are reached so."""
+    return {name: one for name, one in found.items() if one.transport == transport}
+
+
+def at(content: Any, *keys: str) -> Any:
+    """What lies below ``keys`` in nested mappings; None where the path ends earlier."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def describe(row: Row) -> str:
+    """A row as part of a sentence."""
+    asked = "" if row.asked is None else f"asked {number(row.asked)}, measured {number(row.measured)}"
+    return " ".join(filter(None, (row.name, row.device, asked, f"({row.note})" if row.note else "")))
+
+
+def number(value: float | None) -> str:
+    """A figure in as many digits as a person reads; "none" for None."""
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def table(judged: list[Row], markdown: bool) -> str:
+    """The rows as aligned text, or as a Markdown table."""
+    lines = [
+        (row.name, row.device, number(row.asked), number(row.measured), "met" if row.met else "missed", row.note)
+        for row in judged
+    ]
+    if markdown:
+        lines = [[" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in lines]
+    return tabulate(lines, headers=HEADERS, tablefmt="github" if markdown else "plain", disable_numparse=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m edge.gate", description=__doc__.splitlines()[0])
+    parser.add_argument("--markdown", action="store_true", help="a table for a merge request")
+    arguments = parser.parse_args()
+    judged = rows()
+    print(table(judged, arguments.markdown), flush=True)
+    refuse([describe(row) for row in judged if not row.met])
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -183,7 +183,7 @@ def _convert_lot(clips: list[Pcm], arguments: Sequence[str]) -> list[np.ndarray]
 
 def spectrogram(samples: np.ndarray, rate: int, png: Path) -> None:
     """Draw int16 [samples] at ``rate`` Hz as a spectrogram with axes."""
-    drawing = ["-n", "spectrogram", "-x", "400", "-y", "257", "-t", png.stem, "-c", "", "-o", str(png)]
+    drawing = ["-n", "spectrogram", "-x", "400", "-y", "257", f"-t{png.stem}", "-c", "", "-o", str(png)]
     data = samples.astype("<i2").tobytes()
     done = _sox([*QUIET, *INT16, "-L", "-r", str(rate), "-c", "1", "-", *drawing], data)
     if done.returncode:

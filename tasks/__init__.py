@@ -7,6 +7,7 @@ from types import ModuleType
 from edge.errors import UserError
 
 CONTRACT = ("LABEL", "Collect", "Preprocess", "Train", "sources", "prepare", "build", "augment", "score", "figures")
+CONTRACT += ("example",)
 
 
 def names() -> list[str]:

@@ -114,3 +114,12 @@ def figures(prepared: Path, out: Path) -> None:
     for index, label in enumerate(spec.labels):
         first = split.x[int(np.argmax(split.y == index)), ..., 0]
         matplotlib.image.imsave(out / f"{label}.png", np.kron(first, np.ones((16, 16))), cmap="gray_r")
+
+
+def example(x: np.ndarray, spec: Spec, out: Path) -> None:
+    """Files that show one stored picture, uint8 [8, 8, 1], to a person: the picture, each pixel enlarged."""
+    import matplotlib.image
+
+    low, high = spec.metadata["pixel_range"]
+    enlarged = np.kron(x[..., 0], np.ones((16, 16)))
+    matplotlib.image.imsave(out / "picture.png", enlarged, cmap="gray_r", vmin=low, vmax=high)

@@ -1,6 +1,7 @@
 """Keyword spotting: which word of a short list is said in a second of sound, if any."""
 
 import re
+import wave
 from pathlib import Path
 from typing import Literal
 
@@ -220,3 +221,14 @@ def figures(prepared: Path, out: Path) -> None:
     split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
     for index, label in enumerate(spec.labels):
         sox.spectrogram(split.x[int(np.argmax(split.y == index))], spec.metadata["sample_rate"], out / f"{label}.png")
+
+
+def example(x: np.ndarray, spec: Spec, out: Path) -> None:
+    """Files that show one stored clip, int16 [samples], to a person: the sound and its spectrogram."""
+    from edge import sox
+
+    rate = spec.metadata["sample_rate"]
+    with wave.open(str(out / "sound.wav"), "wb") as file:
+        file.setparams((1, 2, rate, len(x), "NONE", ""))
+        file.writeframes(x.astype("<i2").tobytes())
+    sox.spectrogram(x, rate, out / "spectrogram.png")

@@ -34,7 +34,8 @@ def test_every_figure_is_there(project):
     assert set(read) == {"convert", "data", "local", "quantize", "train"}
     assert read["convert"]["agreement"] == read["convert"]["tflite"]["agreement"] == 1.0
     assert read["local"]["parity"] == {"samples": 0, "features": 0, "scores": 0, "agreement": 1}
-    assert set(read["local"]["latency"]["threads_1"]["candidate_ms"]) == {"mean", "outliers", "p50", "p90"}
+    figures = {"first_inference", "load", "mean", "outliers", "p50", "p90"}
+    assert set(read["local"]["latency"]["threads_1"]["candidate_ms"]) == figures
     assert read["data"]["train"] > read["data"]["calibration"] > 0
     assert read["quantize"]["bytes_against_fp32"] < 1
 

@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -29,16 +30,19 @@ ip link add name one type veth peer name two &&
 tc qdisc add dev one root tbf rate 1mbit burst 32k latency 1s
 """
 
-# $1 is the board's folder, which outlives its /tmp; the rest starts the ssh server once the cable is there.
+# $1 is the board's folder, $2 that of Python, which are there beside its own /tmp; the rest starts the ssh server once
+# the cable is there.
 START = """
 set -e
 mount -t tmpfs tmpfs /run
-mkdir -m 755 /run/sshd /run/board
+mkdir -m 755 /run/sshd /run/board /run/python
 mount --bind "$1" /run/board
+mount --bind "$2" /run/python
 mount -t tmpfs tmpfs /tmp
-mkdir -p "$1"
+mkdir -p "$1" "$2"
 mount --bind /run/board "$1"
-shift
+mount --bind /run/python "$2"
+shift 2
 echo ready
 read -r _
 exec "$@"
@@ -153,7 +157,7 @@ def board(folder: Path, *extra: str) -> Iterator[Board]:
     host, address = (str(NETWORK.network_address + number + end) for end in (1, 2))
     server = sshd.prepare(folder, address, 22, *extra)
     config = sshd.client_config(folder, 22, (folder / "host.pub").read_text(), address=address)
-    words = ["setpriv", "--pdeathsig", "KILL", *SPACES, "sh", "-c", START, "sh", str(folder), *server]
+    words = ["setpriv", "--pdeathsig", "KILL", *SPACES, "sh", "-c", START, "sh", str(folder), sys.prefix, *server]
     pipe, run = subprocess.PIPE, functools.partial(subprocess.run, check=True)
     with ExitStack() as stack:
         process = stack.enter_context(subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True))

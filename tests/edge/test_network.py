@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import edge.device
+from device import failure
 from edge import devices, errors, files
 from edge.errors import UserError
 from tests.device import models
@@ -305,13 +306,13 @@ def test_boards_do_not_wait_for_each_other(board, tmp_path, model):
 
 
 def test_failure_as_a_person_sees_it(board, model, capsys):
-    """One line, exit status 1, no trace-back, and the metrics of the model before are as they were."""
+    """One line, the exit status of a board that cannot store, no trace-back; the metrics before are as they were."""
     metrics = board.folder / "device.json"
     metrics.write_text('{"model_sha256": "of another model"}\n')
     board.disk(board.folder / "board", "ro")
     with pytest.raises(SystemExit) as caught:
         errors.run(lambda: files.write_json(metrics, evaluate(entry(board), model).report))
-    assert caught.value.code == 1
+    assert caught.value.code == failure.STORAGE
     assert metrics.read_text() == '{"model_sha256": "of another model"}\n'
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: board: ") and "read-only" in line.lower()

@@ -39,7 +39,7 @@ def seconds(names: list[str]) -> float:
     config = settings.EvaluateOnDevice(warmup=2, runs=30, repeats=3, soak_minutes=0, accuracy_clips=70)
     start = time.perf_counter()
     if failures := stage.evaluate_all(names, split, config, TASK):
-        sys.exit("; ".join(failures))
+        sys.exit("; ".join(map(str, failures)))
     return time.perf_counter() - start
 
 

@@ -14,7 +14,6 @@ from edge.errors import UserError
 MODELS = {"onnxruntime": (paths.EDGE, paths.ONNX), "litert": (paths.TFLITE, paths.TFLITE)}
 ROLES = ("candidate", "baseline")
 STARTS = {"load_ms": "load", "first_inference_ms": "first_inference"}
-HERE = "this machine"
 
 
 def evaluate(board: devices.Device, models: tuple[Path, Path], split: shards.Split, config, task) -> tuple[dict, dict]:
@@ -140,12 +139,14 @@ def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[Us
     Entries of the same board take turns. So do those of this machine, after the boards: what they measure is not to be
     disturbed. Files of devices that are not among ``names`` are removed.
     """
-    hosts: dict[str, list[str]] = {}
+    boards: dict[tuple[str, str | None], list[str]] = {}
+    here = []
     for name in names:
-        hosts.setdefault(getattr(devices.load(name), "host", HERE), []).append(name)
-    here = hosts.pop(HERE, [])
-    with ThreadPoolExecutor(max(len(hosts), 1)) as pool:
-        done = pool.map(lambda group: [one(name, split, config, task) for name in group], hosts.values())
+        board = devices.load(name)
+        turns = boards.setdefault((board.host, board.ssh_config), []) if isinstance(board, devices.Ssh) else here
+        turns.append(name)
+    with ThreadPoolExecutor(max(len(boards), 1)) as pool:
+        done = pool.map(lambda turns: [one(name, split, config, task) for name in turns], boards.values())
         failures = [failure for group in done for failure in group]
     failures += [one(name, split, config, task) for name in here]
     for folder in (paths.DEVICE_METRICS, paths.DEVICE_PLOTS):

@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from evaluation.failure import STATE
+
 from benchmarks.clone import row
-from device.failure import STATE
-from edge import device
+from edge.boards import evaluation
 from tests.device import models
 
 TRIALS = 20
@@ -49,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         board = models.local(folder, limits={"others": None, "attempts": 1, "cooldown_s": 0.0})
-        device.make_bundle(folder / "bundle", board, models.work(models.linear(folder / "m.onnx"), runs=30))
+        evaluation.make_bundle(folder / "bundle", board, models.work(models.linear(folder / "m.onnx"), runs=30))
         faults = [(draw.choice(FAULTS), draw.choice(CALLS)) for _ in range(TRIALS)]
         bad = [rejected(folder / f"bad{n}", folder / "bundle", *fault) for n, fault in enumerate(faults)]
         good = [rejected(folder / f"good{n}", folder / "bundle", "steady", 0) for n in range(TRIALS)]

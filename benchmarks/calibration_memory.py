@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 
 from benchmarks.clone import ROOT, row
-from edge import paths, quantization
+from edge import paths
+from edge.models import quantization
 from edge.shards import Split
 
 CLIPS = (500, 5000)

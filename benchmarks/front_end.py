@@ -14,7 +14,8 @@ import onnx
 import onnx.utils
 
 from benchmarks.clone import row
-from edge import ort, paths
+from edge import paths
+from edge.models import ort
 
 ROUNDS, RUNS = 20, 100
 

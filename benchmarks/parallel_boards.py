@@ -18,7 +18,7 @@ from benchmarks.clone import row
 from edge import paths, settings, shards
 from stages import evaluate_on_device as stage
 from tests.device import models
-from tests.edge import network
+from tests.edge.boards import network
 
 BOARDS, WAIT = 8, 60
 TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})

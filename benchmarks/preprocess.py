@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.clone import row
-from edge import audio_prepare, audio_sources, paths, settings, sox, speech
+from edge import paths, settings
+from edge.audio import collection, preparation, sox, speech
 from edge.errors import UserError, run
 
 WORDS = ("low", "high")
@@ -31,7 +32,7 @@ CHAINS = {  # name -> rate of the clips, effects
 
 
 def clips(count: int, rate: int = 16000) -> Iterator[tuple[str, str, str, bytes]]:
-    """Rows (id, label, speaker, wav) for ``edge.audio_sources.store``: 0.3 s to 1 s, loud up to the borders."""
+    """Rows (id, label, speaker, wav) for ``edge.audio.collection.store``: 0.3 s to 1 s, loud up to the borders."""
     rng = np.random.default_rng(1)
     for number in range(count):
         seconds = np.arange(int(rng.integers(3 * rate // 10, rate))) / rate
@@ -50,8 +51,8 @@ def one_by_one(wavs: list[bytes], arguments: list[str]) -> list[np.ndarray]:
 def together(wavs: list[bytes], arguments: list[str]) -> list[np.ndarray]:
     """What the pipeline does, in its chunks."""
     results = []
-    for start in range(0, len(wavs), audio_prepare.CHUNK):
-        pcms = [sox.read(wav, ".wav") for wav in wavs[start : start + audio_prepare.CHUNK]]
+    for start in range(0, len(wavs), preparation.CHUNK):
+        pcms = [sox.read(wav, ".wav") for wav in wavs[start : start + preparation.CHUNK]]
         results += sox.convert(pcms, arguments)
     return results
 
@@ -89,7 +90,7 @@ def memory(count: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
         raw.mkdir()
-        audio_sources.store(raw, "benchmark", WORDS, clips(count))
+        collection.store(raw, "benchmark", WORDS, clips(count))
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.apply(_prepare, (raw, Path(folder, "prepared")))
 
@@ -100,7 +101,7 @@ def _prepare(raw: Path, out: Path) -> float:
     config = paths.CONFIGS / "keyword_spotting.yaml"
     section = settings.validate(keyword_spotting.Preprocess, settings.read(config)["preprocess"], config, "preprocess")
     out.mkdir()
-    audio_prepare.prepare(raw, out, section)
+    preparation.prepare(raw, out, section)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024  # ru_maxrss would begin at the parent's memory
 

@@ -18,9 +18,10 @@ import device
 from benchmarks.clone import row
 from device import work
 from device.runtimes import OnnxRuntime
-from edge import emulation, paths, wheelhouse
+from edge import paths
+from edge.boards import emulation, wheelhouse
 from tests.device import models
-from tests.edge import wheels
+from tests.edge.boards import wheels
 
 ROUNDS, BLOCK = 400, work.BLOCK
 COUNT = """

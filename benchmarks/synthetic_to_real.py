@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmarks import real_speech
 from benchmarks.clone import clone, row
-from edge import ort, shards
+from edge import shards
+from edge.models import ort
 
 SYNTHETIC = {
     "collect__words": real_speech.DIGITS,

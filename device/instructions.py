@@ -1,4 +1,4 @@
-"""Counts the instructions of some work on the emulated board, with QEMU's plugin edge/count_instructions.c.
+"""Counts the instructions of some work on the emulated board, with QEMU's plugin edge/boards/count_instructions.c.
 
 Travels to the board: standard library only. The plugin shares the process with the program that it watches: it sees the
 marker's system call, and writes into the pipe that the call names.

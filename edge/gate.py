@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
-from edge import device, devices, errors, files, paths, settings
+from edge import errors, files, paths, settings
+from edge.boards import devices, evaluation
 from edge.errors import UserError
 
 QUANTIZE = paths.METRICS / "quantize.json"
@@ -70,7 +71,7 @@ def read(name: str) -> Measured:
     """What the device ``name`` measured, checked to be of the model at hand, of this device, and by its transport."""
     path, transport = paths.DEVICE_METRICS / f"{name}.json", devices.load(name).transport
     try:
-        content = device.measured(path)
+        content = evaluation.measured(path)
     except UserError as error:
         return Measured(transport, {}, str(error))
     for key, wanted in {"device": name, "transport": transport}.items():

@@ -11,7 +11,8 @@ from types import ModuleType
 import numpy as np
 import onnx
 
-from edge import device, files, paths, provenance
+from edge import files, paths, provenance
+from edge.boards import evaluation
 from edge.errors import UserError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -96,7 +97,7 @@ def record(params, config) -> None:
     """
     try:
         for path in sorted(paths.DEVICE_METRICS.glob("*.json")):
-            device.measured(path)
+            evaluation.measured(path)
     except UserError as error:
         print(f"warning: this run is not recorded in MLflow: {error}", file=sys.stderr)
         return

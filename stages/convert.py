@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edge import errors, files, ort, paths, provenance, settings, shards
+from edge import errors, files, paths, provenance, settings, shards
+from edge.models import ort
 
 
 def parity(form: str, keras_scores: np.ndarray, scores: np.ndarray, tolerance: float) -> dict:
@@ -27,7 +28,7 @@ def convert(
     config, keras_path: Path, prepared: Path, onnx_path: Path, tflite_path: Path, reference: Path, metadata: dict
 ) -> dict:
     """Write both models and the reference input and output; returns the parity of each on the whole test split."""
-    from edge import export, keras_file, tflite  # TensorFlow: imported once the settings are known to be right
+    from edge.models import export, keras_file, tflite  # TensorFlow: imported once the settings are known to be right
 
     spec, test = shards.load_spec(prepared), shards.load(prepared, "test")
     model = keras_file.load(keras_path)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import device, devices, errors, files, parity, paths, settings, shards, statistics, tracking
+from edge import errors, files, paths, settings, shards, tracking
+from edge.boards import devices, evaluation, parity, statistics
 from edge.errors import UserError
 
 # What a runtime measures: the model that ships, and the fp32 model of the same run that it is held against.
@@ -24,7 +25,7 @@ def evaluate(board: devices.Device, models: tuple[Path, Path], split: shards.Spl
     rows = spread(len(split), config.accuracy_clips)
     stored = np.ascontiguousarray(split.x[rows])
     counts = {key: getattr(config, key) for key in ("warmup", "runs", "repeats", "soak_minutes")}
-    results = device.evaluate(board, device.Work(*models, stored, split.scale, **counts))
+    results = evaluation.evaluate(board, evaluation.Work(*models, stored, split.scale, **counts))
     samples = stored.astype(np.float32) * np.float32(split.scale)
     metrics = {"parity": parity.compare(models[0], board.runtime, samples, results.outputs, results.steps)}
     metrics |= task.score(split.y[rows], results.outputs)
@@ -43,14 +44,14 @@ def spread(rows: int, wanted: int) -> np.ndarray:
     return np.linspace(0, rows - 1, min(rows, wanted)).round().astype(int)
 
 
-def instructions(results: device.Results) -> dict:
+def instructions(results: evaluation.Results) -> dict:
     """Guest instructions of an inference: what an emulated board has in place of a latency."""
     counts = results.report["instructions"]
     change = 100 * (counts["candidate"] / counts["baseline"] - 1)
     return {"instructions": counts | {"change_percent": change}}
 
 
-def latency(results: device.Results) -> dict:
+def latency(results: evaluation.Results) -> dict:
     """Latency and start of both models by number of threads, verdict, memory and the state of the board."""
     report, series = results.report, results.series
     threads, repeats = series["threads"].astype(int), series["repeat"].astype(int)
@@ -73,7 +74,7 @@ def latency(results: device.Results) -> dict:
     return {"latency": figures, "steady": float(np.mean(steady))} | kept | soak(results)
 
 
-def soak(results: device.Results) -> dict:
+def soak(results: evaluation.Results) -> dict:
     """Verdicts of the first and of the last tenth of a soak, where there was one that was long enough for both."""
     if not results.soak:
         return {}
@@ -117,7 +118,7 @@ def one(name: str, split: shards.Split, config, task) -> UserError | None:
         write(name, metrics | {"device": name}, series)
     except Exception as error:  # noqa: BLE001 - whatever one board does, the others' results stand
         with suppress(UserError):
-            device.measured(paths.DEVICE_METRICS / f"{name}.json")
+            evaluation.measured(paths.DEVICE_METRICS / f"{name}.json")
             return failed(name, error)
         files.remove(paths.DEVICE_METRICS / f"{name}.json")
         files.remove(paths.DEVICE_PLOTS / f"{name}.csv")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import onnx
 
-from edge import errors, files, ort, paths, provenance, quantization, settings, shards
+from edge import errors, files, paths, provenance, settings, shards
+from edge.models import ort, quantization
 
 
 def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Path) -> dict:

@@ -13,7 +13,7 @@ def train(task, config, prepared: Path, seed: int):
     Returns the Keras model, its metrics, the learning curves (one row an epoch) and the test predictions
     (columns ``actual`` and ``predicted``).
     """
-    from edge import keras_file, training  # TensorFlow: imported once the settings are known to be right
+    from edge.models import keras_file, training  # TensorFlow: imported once the settings are known to be right
 
     spec = shards.load_spec(prepared)
     train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
@@ -36,7 +36,7 @@ def train(task, config, prepared: Path, seed: int):
 
 def main() -> None:
     params, task, config = settings.load()
-    from edge import keras_file
+    from edge.models import keras_file
 
     model, metrics, curves, predicted = train(task, config.train, paths.PREPARED, params.seed)
     keras_file.save(model, paths.KERAS)

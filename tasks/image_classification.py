@@ -87,7 +87,7 @@ def build(config: Train, spec: Spec, seed: int):
     """A Keras model: pixels 0…16, float32 [batch, 8, 8, 1] -> logits [batch, labels]."""
     import keras
 
-    from edge.architectures import ARCHITECTURES
+    from edge.models.architectures import ARCHITECTURES
 
     pixels = keras.Input(spec.shape, name=spec.input)
     features = keras.layers.Rescaling(1 / 16, name="features")(pixels)
@@ -101,7 +101,7 @@ def augment(config: Train, spec: Spec, seed: int) -> None:
 
 def score(labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     """Top-1 accuracy and macro-F1 of scores [n, labels] against label indices [n]."""
-    from edge.scores import classification
+    from edge.models.scores import classification
 
     return classification(labels, outputs)
 

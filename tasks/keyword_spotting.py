@@ -145,24 +145,24 @@ class Train(Recipe):
 
 def sources() -> dict:
     """Sources by name: callables (config, folder, seed) that fill the folder."""
-    from edge import audio_sources
+    from edge.audio import collection
 
-    return audio_sources.SOURCES
+    return collection.SOURCES
 
 
 def prepare(raw: Path, out: Path, config: Preprocess, seed: int) -> dict:
     """Write shards of int16 [n, samples], spec.json and the report; returns the counts. Nothing in it is random."""
-    from edge import audio_prepare
+    from edge.audio import preparation
 
-    return audio_prepare.prepare(raw, out, config)
+    return preparation.prepare(raw, out, config)
 
 
 def build(config: Train, spec: Spec, seed: int):
     """A Keras model: waveform in -1…1, float32 [batch, samples] -> logits [batch, labels]."""
     import keras
 
-    from edge.architectures import ARCHITECTURES
-    from edge.augment import SpecAugment
+    from edge.audio.augment import SpecAugment
+    from edge.models.architectures import ARCHITECTURES
 
     waveform = keras.Input(spec.shape, name=spec.input)
     features = front_end(config.front_end, spec.metadata["sample_rate"])(waveform)
@@ -173,7 +173,7 @@ def build(config: Train, spec: Spec, seed: int):
 
 def front_end(config: FrontEnd, rate: int):
     """The layer ``features``; raises UserError where the settings do not fit the sample rate."""
-    from edge import frontend
+    from edge.audio import frontend
 
     window = 2 * round(config.window * rate / 2)
     arguments = {
@@ -202,21 +202,22 @@ def front_end(config: FrontEnd, rate: int):
 
 def augment(config: Train, spec: Spec, seed: int):
     """Callable (x, y, seed) on a batch inside tf.data."""
-    from edge.augment import Waveforms
+    from edge.audio.augment import Waveforms
 
     return Waveforms(config.augment, spec.metadata["sample_rate"], spec.shape[0], seed)
 
 
 def score(labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     """Top-1 accuracy and macro-F1 of scores [n, labels] against label indices [n]."""
-    from edge.scores import classification
+    from edge.models.scores import classification
 
     return classification(labels, outputs)
 
 
 def figures(prepared: Path, out: Path) -> None:
     """One spectrogram a label: the first training example."""
-    from edge import shards, sox
+    from edge import shards
+    from edge.audio import sox
 
     split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
     for index, label in enumerate(spec.labels):
@@ -225,7 +226,7 @@ def figures(prepared: Path, out: Path) -> None:
 
 def example(x: np.ndarray, spec: Spec, out: Path) -> None:
     """Files that show one stored clip, int16 [samples], to a person: the sound and its spectrogram."""
-    from edge import sox
+    from edge.audio import sox
 
     rate = spec.metadata["sample_rate"]
     with wave.open(str(out / "sound.wav"), "wb") as file:

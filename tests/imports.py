@@ -38,6 +38,6 @@ def of_stage(stage: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += imported(ast.parse(path.read_text()), path.parent.name == "edge" or path == stage)
+            waiting += imported(ast.parse(path.read_text()), ROOT / "edge" in path.parents or path == stage)
             waiting += entered.get(path, ())
     return found

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge import device, devices
+from edge.boards import devices, evaluation
 
 SCALE = 1 / 32768
 
@@ -46,10 +46,10 @@ def clips(count: int = 70, size: int = 6, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).integers(-32768, 32767, (count, size), dtype=np.int16)
 
 
-def work(model: Path, baseline: Path | None = None, runs: int = 5, **changes) -> device.Work:
+def work(model: Path, baseline: Path | None = None, runs: int = 5, **changes) -> evaluation.Work:
     """Little work: 70 inputs, three repeats."""
     base = {"stored": clips(), "scale": SCALE, "warmup": 2, "runs": runs, "repeats": 3, "soak_minutes": 0}
-    return device.Work(model, baseline or model, **base | changes)
+    return evaluation.Work(model, baseline or model, **base | changes)
 
 
 def entry(folder: Path, **changes) -> dict:

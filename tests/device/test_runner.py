@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 
 from device import contact, failure, runner
-from edge import device
+from edge.boards import evaluation
 from tests.device import models
 
 
@@ -22,7 +22,7 @@ from tests.device import models
 def bundle(tmp_path) -> Path:
     """A bundle of a small model and 70 inputs."""
     model = models.linear(tmp_path / "m.onnx")
-    device.make_bundle(tmp_path / "bundle", models.local(tmp_path), models.work(model, runs=30))
+    evaluation.make_bundle(tmp_path / "bundle", models.local(tmp_path), models.work(model, runs=30))
     return tmp_path / "bundle"
 
 

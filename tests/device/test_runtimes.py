@@ -12,7 +12,8 @@ import pytest
 
 from device.failure import MODEL, RUNTIME, Failure
 from device.runtimes import RUNTIMES
-from edge import export, ort, provenance, tflite, training
+from edge import provenance
+from edge.models import export, ort, tflite, training
 from edge.shards import Spec
 from tests.imports import ROOT
 

@@ -15,8 +15,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from edge import files, ort, paths, provenance, registry, settings, tracking
+from edge import files, paths, provenance, registry, settings, tracking
 from edge.errors import UserError
+from edge.models import ort
 from tests import mlflow_server
 from tests.device import models
 from tests.imports import ROOT

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import yaml
 
-from edge import device, devices, files, parity, paths, settings, tflite
+from edge import files, paths, settings
+from edge.boards import devices, evaluation, parity
 from edge.errors import UserError
+from edge.models import tflite
 from edge.shards import Split
 from stages import evaluate_on_device as stage
 from tests.device import models
 from tests.device.models import SCALE
-from tests.edge import sshd
+from tests.edge.boards import sshd
 
 TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
 
@@ -86,10 +88,10 @@ def test_a_soak_is_ranked_at_start_and_end(tmp_path, split, model):
 def test_a_soak_too_short_to_rank_keeps_the_rest():
     """With too few blocks for a start and an end there are no verdicts; neither do start and end overlap."""
     blocks = {f"{role}_ms": np.linspace(1, 2, 19).astype(str) for role in stage.ROLES}
-    results = device.Results({"soak": {}}, None, {}, {}, blocks)
+    results = evaluation.Results({"soak": {}}, None, {}, {}, blocks)
     assert stage.soak(results) == {"soak": {"blocks": 19, "state": {}}}
     halves = {"candidate_ms": ["1.0"] * 10 + ["2.0"] * 10, "baseline_ms": ["1.0"] * 20}
-    found = stage.soak(device.Results({"soak": {}}, None, {}, {}, {key: np.array(v) for key, v in halves.items()}))
+    found = stage.soak(evaluation.Results({"soak": {}}, None, {}, {}, {key: np.array(v) for key, v in halves.items()}))
     assert (found["soak"]["start"]["change_percent"], found["soak"]["end"]["change_percent"]) == (0, pytest.approx(100))
 
 
@@ -137,7 +139,7 @@ def test_files(project, split):
     rows = list(csv.DictReader((paths.DEVICE_PLOTS / "a.csv").open()))
     assert {row["model"] for row in rows} == {"candidate", "baseline"} and len(rows) == 2 * 90
     metrics = paths.DEVICE_METRICS / "a.json"
-    assert device.measured(metrics)["device"] == "a"
+    assert evaluation.measured(metrics)["device"] == "a"
 
 
 def test_one_failed_board_does_not_lose_the_other(project, split):

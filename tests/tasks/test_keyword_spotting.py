@@ -11,7 +11,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge import audio_prepare, audio_sources, paths, settings, shards
+from edge import paths, settings, shards
+from edge.audio import collection, preparation
 from edge.errors import UserError
 from edge.fetch import MIRROR
 from tasks import keyword_spotting as task
@@ -53,7 +54,7 @@ def people(count: int, words=("no", "yes")) -> list[tuple[str, str, bytes]]:
 def collected(folder, rows, words=("no", "yes")):
     folder.mkdir()
     numbered = ((f"{i:05}.wav", *row) for i, row in enumerate(rows))
-    audio_sources.store(folder, "test", words, numbered)
+    collection.store(folder, "test", words, numbered)
     return folder
 
 
@@ -109,7 +110,7 @@ def test_every_reason_to_reject(tmp_path):
     silence += [("_silence_", "", noise(700 + i, level=3)) for i in range(60)]
     folder, counts = prepared(tmp_path, good + list(bad.values()) + silence)
     assert [row["reason"] for row in table(folder / "rejected.csv")] == list(bad)
-    assert counts["rejected"] == dict.fromkeys(audio_prepare.REASONS, 1)
+    assert counts["rejected"] == dict.fromkeys(preparation.REASONS, 1)
     assert sum(counts[split] for split in shards.SPLITS) == 80 + 61
     with pytest.raises(UserError, match="6 of 148 clips are rejected.*max_rejected allows 4%"):
         prepared(tmp_path, good + list(bad.values()) + silence, name="strict", max_rejected=0.04)
@@ -179,7 +180,7 @@ def test_same_bytes_twice(tmp_path, monkeypatch):
     """The same clips give the same files, whatever the size of the chunks they pass in."""
     effects = CONFIG["preprocess"]["effects"] | {"highpass": 100.0}
     first, _ = prepared(tmp_path, people(40), name="first", effects=effects)
-    monkeypatch.setattr(audio_prepare, "CHUNK", 7)
+    monkeypatch.setattr(preparation, "CHUNK", 7)
     second, _ = prepared(tmp_path, people(40), name="second", effects=effects)
     assert content(first) == content(second)
     assert content(tmp_path / "first-raw") == content(tmp_path / "second-raw")
@@ -206,9 +207,9 @@ def test_one_speaker(tmp_path):
 
 def test_fit():
     """Short clips are centred in zeros; of long ones the loudest window is kept."""
-    assert audio_prepare.fit(np.array([5, 6], np.int16), 5).tolist() == [0, 5, 6, 0, 0]
-    assert audio_prepare.fit(np.array([1, 0, -9, 9, 0, 0, 1], np.int16), 3).tolist() == [0, -9, 9]
-    assert audio_prepare.fit(np.array([1, 2], np.int16), 2).tolist() == [1, 2]
+    assert preparation.fit(np.array([5, 6], np.int16), 5).tolist() == [0, 5, 6, 0, 0]
+    assert preparation.fit(np.array([1, 0, -9, 9, 0, 0, 1], np.int16), 3).tolist() == [0, -9, 9]
+    assert preparation.fit(np.array([1, 2], np.int16), 2).tolist() == [1, 2]
 
 
 def test_figures(tmp_path):
@@ -256,9 +257,9 @@ def test_speech_commands(tmp_path, monkeypatch):
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
-    url, _, name = audio_sources.SPEECH_COMMANDS["full"]
+    url, _, name = collection.SPEECH_COMMANDS["full"]
     here = {"full": (url, hashlib.sha256(archive.read_bytes()).hexdigest(), name)}
-    monkeypatch.setattr(audio_sources, "SPEECH_COMMANDS", here)
+    monkeypatch.setattr(collection, "SPEECH_COMMANDS", here)
     monkeypatch.setenv(MIRROR, str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     cfg = collecting(source="speech_commands", words=["yes", "no"], unknown=5, silence=7)
@@ -310,7 +311,7 @@ def test_bad_preprocess_settings():
 
 def test_a_pattern_that_finds_no_speaker_is_an_error(tmp_path):
     """A speaker pattern that does not fit a file name stops collect, so that nobody slips into two splits unseen."""
-    from edge.speech import encode
+    from edge.audio.speech import encode
 
     (tmp_path / "clips/yes").mkdir(parents=True)
     (tmp_path / "clips/yes/Anna_1.wav").write_bytes(encode(np.zeros(800), 8000))

@@ -1,0 +1,169 @@
+"""What git and DVC know of a run, in the workspace or at any revision, without running a stage."""
+
+import io
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import RevError
+from ruamel.yaml import YAML
+
+from edge import explain, files, paths, provenance, shards, tracking
+from edge.errors import UserError
+from edge.models import ort
+
+WORKSPACE = "workspace"
+LOCK = Path("dvc.lock")
+METRICS = ("data", "train", "convert", "quantize")
+TEST = tuple(paths.PREPARED / name for name in ("test.x.npy", "test.y.npy", "spec.json"))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model that ships says of the test split: stored examples, and probabilities [n, labels], float32."""
+
+    split: shards.Split
+    spec: shards.Spec
+    scores: np.ndarray
+
+    @property
+    def given(self) -> np.ndarray:
+        """The index of the label that was answered, [n]."""
+        return self.scores.argmax(axis=1)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether the answer is the true label, bool [n]."""
+        return self.given == self.split.y
+
+
+class Revision:
+    """A run: ``commit`` holds it, or is what the workspace is based on; ``absent`` names files that could not be read.
+
+    Raises UserError where ``name`` is neither WORKSPACE nor a commit, branch, tag or DVC experiment.
+    """
+
+    def __init__(self, name: str):
+        self.name, self.absent = name, {}
+        self.files = None if name == WORKSPACE else DVCFileSystem(rev=name)
+        try:
+            self.commit = self.files.repo.get_rev() if self.files else provenance.git("rev-parse", "HEAD")
+        except (RevError, DvcException):
+            raise UserError(f"{name} is no commit, branch or DVC experiment: see git log and dvc exp show") from None
+
+    def fetch(self, path: Path, target: Path) -> bool:
+        """Copy a file of this run to ``target``; False, and a line in ``absent``, where neither git nor DVC has it."""
+        try:
+            if self.files is None:
+                shutil.copy(path, target)
+            else:
+                self.files.get_file(str(path), str(target))
+        except Exception as error:  # noqa: BLE001 - whatever a storage does, the report says so and goes on
+            where = "the workspace" if self.files is None else "git or DVC's cache"
+            kind = "" if isinstance(error, FileNotFoundError) else f" ({type(error).__name__})"
+            self.absent[str(path)] = f"is not in {where}{kind}"
+        return str(path) not in self.absent
+
+    def read(self, path: Path) -> bytes:
+        """The content of a file of this run; empty, and a line in ``absent``, where there is none."""
+        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+            target = Path(folder, path.name)
+            return target.read_bytes() if self.fetch(path, target) else b""
+
+    @cached_property
+    def stages(self) -> dict:
+        """The stages in dvc.lock, by name; empty where there was no run."""
+        return (YAML(typ="safe", pure=True).load(self.read(LOCK)) or {}).get("stages", {})
+
+    @cached_property
+    def params(self) -> dict:
+        """Every parameter that the run read, ``<file>:<key>``: what was run with, not what the files say since."""
+        found = explain.parameters(self.stages).items()
+        return {f"{file}:{key}": value for file, values in found for key, value in tracking.flat(values).items()}
+
+    @cached_property
+    def outputs(self) -> dict[str, dict]:
+        """md5 and size in bytes of each output, and ``nfiles`` of a folder, by path."""
+        return {out["path"]: out for stage in self.stages.values() for out in stage.get("outs", ())}
+
+    @cached_property
+    def metrics(self) -> dict[str, dict]:
+        """The metrics files of the stages before the device, by name."""
+        read = {name: self.read(paths.METRICS / f"{name}.json") for name in METRICS if self.stages}
+        return {name: json.loads(content) for name, content in read.items() if content}
+
+    @cached_property
+    def devices(self) -> dict[str, dict]:
+        """The metrics of each device that the run measured on, by name; not those that are of another model."""
+        named, found = self.params.get(f"{paths.PARAMS}:device", []), {}
+        for name in dict.fromkeys([named] if isinstance(named, str) else named):
+            path = paths.DEVICE_METRICS / f"{name}.json"
+            metrics = json.loads(self.read(path) or "{}")
+            if metrics and self.sha256(metrics.get("model")) not in (None, metrics.get("model_sha256")):
+                self.absent[str(path)] = "is of another model than this run made: dvc repro measures again"
+            elif metrics:
+                found[name] = metrics
+        return found
+
+    def series(self, device: str) -> pd.DataFrame | None:
+        """Each measured inference on a device (model, threads, repeat, seconds, ms, …), where there are any."""
+        if "latency" not in self.devices[device]:
+            return None
+        content = self.read(paths.DEVICE_PLOTS / f"{device}.csv")
+        return pd.read_csv(io.BytesIO(content)) if content else None
+
+    def sha256(self, model: str | None) -> str | None:
+        """The sha256 of a model file that devices measure; None for any other, and where it is absent."""
+        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+            target = Path(folder, "model")
+            shipped = model in map(str, paths.SHIPPED)
+            return files.sha256(target) if shipped and self.fetch(Path(model), target) else None
+
+    @cached_property
+    def answers(self) -> Answers | None:
+        """The answers of models/edge.onnx on this machine; None where model or test split are absent."""
+        if not self.stages:
+            return None
+        with tempfile.TemporaryDirectory(prefix="edge-") as name:
+            folder = Path(name)
+            if not all(self.fetch(path, folder / path.name) for path in (paths.EDGE, *TEST)):
+                return None
+            split = shards.load(folder, "test")
+            scores = ort.predict(folder / paths.EDGE.name, split)
+            return Answers(split, shards.load_spec(folder), scores)  # split.x stays mapped when its file is gone
+
+    def stale(self) -> dict[str, list[str]]:
+        """What changed in the workspace since this run, and the stages that read it; empty for any other revision."""
+        found: dict[str, list[str]] = {}
+        if self.files is None and self.stages:
+            for stage, changes in Repo().status().items():
+                inputs = next((change["changed deps"] for change in changes if "changed deps" in change), {})
+                for path, state in tracking.flat(inputs).items():
+                    if state in ("modified", "new"):
+                        found.setdefault(path, []).append(stage)
+        return found
+
+
+def previous() -> str:
+    """What the workspace is held against by default: HEAD, or the run before, where HEAD has the workspace's run."""
+    here = LOCK.read_text().strip() if LOCK.exists() else ""
+    if provenance.git("show", f"HEAD:{LOCK}") != here:
+        return "HEAD"
+    for commit in provenance.git("log", "--format=%H", "--", str(LOCK)).split():
+        if provenance.git("show", f"{commit}:{LOCK}") not in ("", here):
+            return commit
+    return "HEAD"
+
+
+def same(before: Revision, after: Revision, path: Path) -> bool:
+    """Whether an output is the same in both runs."""
+    old, new = (side.outputs.get(str(path), {}).get("md5") for side in (before, after))
+    return old is not None and old == new

@@ -4,7 +4,7 @@
 # make report  report.html and report.md: is this run better than the last commit's?
 # make reproduce   two runs from nothing: the same bytes? (long)
 # make bench   the figures of docs/results.md (long)
-# make lock    requirements.in and device/wheels/*.in -> .txt with hashes
+# make lock    requirements.in and device/wheels/*.in -> .txt with hashes; UPGRADE=--upgrade: the newest packages
 # make clean   remove what the pipeline made; the DVC cache stays
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -33,7 +33,7 @@ reproduce: setup
 bench: setup
 	python -m benchmarks
 
-COMPILE = .venv/lock/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+COMPILE = .venv/lock/bin/uv pip compile $(UPGRADE) --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: setup
 	python -m venv .venv/lock

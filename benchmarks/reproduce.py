@@ -1,8 +1,8 @@
 """Runs the pipeline twice from nothing, in two fresh clones of the last commit, and compares what came out.
 
-Every hash in the two dvc.lock has to be the same, but for those of measurements. What differs is named with both hashes
-and its first byte that differs. Whether the hashes are also those of the committed dvc.lock is said, and no failure:
-other CPU families may train other weights.
+Every stage runs but the last, whose outputs are measured, and every hash in the two dvc.lock has to be the same. What
+differs is named with both hashes and its first byte that differs. Whether the hashes are also those of the committed
+dvc.lock is said, and no failure: other CPU families may train other weights.
 """
 
 import subprocess
@@ -19,20 +19,18 @@ from edge.errors import UserError
 MEASURES = "evaluate-on-device"
 BLOCK = 1 << 20
 SHOWN = 5
-TRACKING = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}  # a test run is no candidate for the team's server
+
+
+def computed(file: Path) -> dict[str, dict]:
+    """The stages of a dvc.yaml or dvc.lock by name, but the one that measures; empty where there is no file."""
+    stages = yaml.safe_load(file.read_text())["stages"] if file.exists() else {}
+    return {name: stage for name, stage in stages.items() if name != MEASURES}
 
 
 def hashes(folder: Path, kinds: tuple[str, ...] = ("deps", "outs")) -> dict[str, str]:
     """The hash of every path in the dvc.lock of a repository but measurements; empty where there is no dvc.lock."""
-    lock = folder / "dvc.lock"
-    stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-    return {
-        entry["path"]: entry["md5"]
-        for name, stage in stages.items()
-        for kind in kinds
-        for entry in stage.get(kind, [])
-        if (name, kind) != (MEASURES, "outs")
-    }
+    stages = computed(folder / "dvc.lock").values()
+    return {entry["path"]: entry["md5"] for stage in stages for kind in kinds for entry in stage.get(kind, [])}
 
 
 def first_difference(first: Path, second: Path) -> int | None:
@@ -89,7 +87,7 @@ def main() -> None:
         committed = hashes(first.folder, ("outs",))
         try:
             for one in (first, second):
-                one.run("dvc", "repro", "--force", **TRACKING)  # no stage comes from a cache, wherever DVC has one
+                one.run("dvc", "repro", "--force", *computed(one.folder / "dvc.yaml"))  # none comes from a cache
         except subprocess.CalledProcessError as error:
             raise UserError(f"`dvc repro` in a fresh clone ended with exit status {error.returncode}") from None
         made, again = (hashes(one.folder, ("outs",)) for one in (first, second))

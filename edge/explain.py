@@ -1,7 +1,7 @@
 """Where a model file comes from and how to build it again, from the file alone: ``python -m edge.explain FILE``.
 
 The file names task, labels, seed, settings, quantization, code, data and its parents. A commit whose dvc.lock lists
-this very file is looked for in the repository at hand, DVC experiments included: it has those settings to check out.
+this very file is looked for in the repository at hand, DVC experiments included: it has code and settings to check out.
 """
 
 import hashlib
@@ -15,16 +15,17 @@ from typing import NamedTuple
 import onnx
 from google.protobuf.message import DecodeError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from edge import errors, files, paths, provenance
 from edge.errors import UserError
 
-COMMIT = re.compile(r"(?P<code>none|[0-9a-f]{40})(?P<changes>\+changes)?")
-SETTINGS = ("params.yaml", "configs", "devices.yaml")
+COMMIT = re.compile(r"(?P<code>none|[0-9a-f]{40})(\+changes)?")
+SETTINGS = ("params.yaml", "configs", "devices.yaml", "requirements.txt")
 
 
 class Run(NamedTuple):
-    """A run that made the file: the commit that holds its dvc.lock, DVC's stage, the path there, and all parameters."""
+    """A run that made the file: the commit of its dvc.lock, DVC's stage, the path there, and parameters up to it."""
 
     commit: str
     stage: str
@@ -73,54 +74,99 @@ def find_run(path: Path) -> Run | None:
     """The first commit, on any branch or in any DVC experiment, whose dvc.lock lists the bytes of this file."""
     with open(path, "rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    search = ("log", "--all", "--reverse", "--diff-merges=first-parent", "--format=%H", f"-S{md5}", "--", "dvc.lock")
+    search = ("log", "--all", "--reverse", "--diff-merges=first-parent", "--format=%H", f"-S{md5}", "--", ":/dvc.lock")
     for commit in provenance.git(*search).split():
         lock = YAML(typ="safe", pure=True).load(provenance.git("show", f"{commit}:dvc.lock")) or {}
         stages = lock.get("stages", {})
         for name, stage in stages.items():
             for output in stage.get("outs", []):
                 if output.get("md5") == md5:
-                    return Run(commit, name, output["path"], parameters(stages))
+                    return Run(commit, name, output["path"], parameters(stages, upstream(stages, name)))
     return None
 
 
-def parameters(stages: dict) -> dict:
-    """Every parameter that the stages of a dvc.lock read, by file."""
+def upstream(stages: dict, *names: str) -> list[str]:
+    """The stages of a dvc.lock that made what ``names`` read, and these, each after those that it reads from."""
+    found: dict[str, None] = {}
+    made_by = {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", ())}
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        for dep in stages[name].get("deps", ()):
+            source = made_by.get(dep["path"])
+            if source and source not in (*above, name):
+                visit(source, (*above, name))
+        found.setdefault(name)
+
+    for name in names:
+        visit(name, ())
+    return list(found)
+
+
+def parameters(stages: dict, names: list[str]) -> dict:
+    """The parameters that the stages ``names`` of a dvc.lock read, by file. Where two disagree, the first is right.
+
+    A run of some stages only leaves later ones in dvc.lock as they were.
+    """
     merged: dict = {}
-    for stage in stages.values():
-        for file, values in stage.get("params", {}).items():
-            merged.setdefault(file, {}).update(values)
+    for name in names:
+        for file, values in stages[name].get("params", {}).items():
+            merged[file] = values | merged.get(file, {})
     return merged
 
 
-def rebuild(code: str, data: str, run: Run | None, digest: str) -> list[str]:
+def rebuild(repository: str, entries: dict[str, str], code: str, run: Run | None, digest: str) -> list[str]:
     """Shell lines that build the file again in a folder of its own, as far as what is known goes."""
-    repository = shlex.quote(str(Path.cwd()))
-    lines = [f"git clone {repository} rebuild && cd rebuild", f"git checkout {code}"]
+    there, data = shlex.quote(repository), entries.get("data_sha256", "")
+    lines = [f"git clone {there} rebuild && cd rebuild"]
     if run is None:
-        return lines
+        return [*lines, f"git checkout {code}"]
+    lines.append(f"git fetch {there} {run.commit}")
+    if same_code(entries, code, run):
+        lines.append(f"git checkout {run.commit}")
+    else:
+        lines += [f"git checkout {code}", f"git checkout {run.commit} -- {' '.join(SETTINGS)}"]
     return lines + [
-        f"git fetch {repository} {run.commit}",
-        f"git checkout {run.commit} -- {' '.join(SETTINGS)}",
-        f"git checkout {run.commit} -- requirements.txt && make setup && . .venv/bin/activate",
+        "make setup && . .venv/bin/activate",
         f"dvc repro {run.stage}",
         f"echo {shlex.quote(f'{data}  {paths.PREPARED}/manifest.csv')} | sha256sum --check",
         f"echo {shlex.quote(f'{digest}  {run.path}')} | sha256sum --check",
     ]
 
 
-def doubts(code: str, changes: bool, run: Run | None) -> list[str]:
+def same_code(entries: dict[str, str], code: str, run: Run) -> bool:
+    """Whether the commit of the run has the code that made the file, be it committed or changed since."""
+    if entries["git_commit"] != code:
+        return True  # what was changed is in the commit of the run, if anywhere
+    stages = ("convert", "quantize")  # one writes the entry; the other may have copied the file
+    return code in {provenance.code_commit(stage, entries.get("task", ""), run.commit) for stage in stages}
+
+
+def edited(run: Run) -> list[str]:
+    """Parameters that the files in the commit of the run have other than the run itself, ``<file>:<key>``."""
+    found = []
+    for file, values in run.params.items():
+        try:
+            content = YAML(typ="safe", pure=True).load(provenance.git("show", f"{run.commit}:{file}")) or {}
+        except YAMLError:
+            content = {}
+        found += [f"{file}:{key}" for key, value in values.items() if content.get(key) != value]
+    return found
+
+
+def doubts(entries: dict[str, str], code: str, run: Run | None) -> list[str]:
     """Why a rebuilt file may not have the same bytes; empty where nothing is known against it."""
     if code == "none":
         return ["it was made where git had no commit of the code: the code is not known, there is nothing to rebuild"]
-    found = []
+    changes, found = entries["git_commit"] != code, []
     if provenance.git("cat-file", "-t", code) != "commit":
         found.append(f"the repository at hand has no commit {code}: run this in the one that made the model")
     if changes:
         found.append(
-            f"the working tree differed from {code}; what was never committed is lost, and as the file says +changes, "
-            "no clean rebuild has its bytes"
+            f"the working tree differed from {code}; what was not committed with the run is lost, and as the file says "
+            "+changes, no clean rebuild has its bytes"
         )
+    if run and (other := edited(run)):
+        found.append(f"in the commit of the run these are other than in the run, set them as above: {', '.join(other)}")
     if run is None:
         found.append(
             "no commit here has a dvc.lock with this file: commit dvc.lock where the run is here; else set params.yaml "
@@ -132,15 +178,15 @@ def doubts(code: str, changes: bool, run: Run | None) -> list[str]:
 def explain(path: Path) -> str:
     """The lineage of a model file and the commands that build it again, as text; raises UserError."""
     entries, digest, run = metadata(path), files.sha256(path), find_run(path)
-    code, changes = COMMIT.fullmatch(entries["git_commit"]).groups()
+    code, repository = COMMIT.fullmatch(entries["git_commit"])["code"], provenance.git("rev-parse", "--show-toplevel")
     lines = [str(path), f"  sha256: {digest}"]
     lines += [f"  {printable(key)}: {printable(value)}" for key, value in sorted(entries.items())]
     if run:
         lines += [f"run: {run.commit} lists it as {run.path}, made by {run.stage}"]
         lines += [f"  {file}: {json.dumps(values, sort_keys=True)}" for file, values in sorted(run.params.items())]
-    lines += [f"not exact: {doubt}" for doubt in doubts(code, bool(changes), run)]
-    if code != "none":
-        commands = rebuild(code, entries.get("data_sha256", ""), run, digest)
+    lines += [f"not exact: {doubt}" for doubt in doubts(entries, code, run)]
+    if code != "none" and repository:
+        commands = rebuild(repository, entries, code, run, digest)
         lines += ["rebuild, on a processor of the same family:", *(f"  {command}" for command in commands)]
     return "\n".join(lines)
 

@@ -5,25 +5,36 @@ import subprocess
 from pathlib import Path
 
 import onnx
+from ruamel.yaml import YAML
 
 from edge import files
 
-CODE = ("stages", "tasks", "edge")
+CODE = ("dvc.yaml", "edge", "stages", "tasks")
 
 
 def git(*words: str) -> str:
     """Output of a git command, or '' where there is no repository."""
-    result = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    result = subprocess.run(["git", *words], capture_output=True, text=True, errors="replace", check=False)
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-def commit() -> str:
-    """The commit that last changed the pipeline's code, with ``+changes`` when the working tree differs from it.
+def commit(stage: str, task: str) -> str:
+    """The commit that last changed the code of a stage's output, with ``+changes`` where the working tree differs."""
+    return code_commit(stage, task) + ("+changes" if git("status", "--porcelain", "--", *CODE) else "")
 
-    Commits of documents or results leave it alone, so that the same code gives the same bytes.
+
+def code_commit(stage: str, task: str, revision: str = "HEAD") -> str:
+    """The last commit up to ``revision`` that changed the modules of ``stage`` or of a stage before it; or "none".
+
+    dvc.yaml there lists them. Commits of documents, results or other code leave it alone, so that what DVC has no
+    reason to run again has the same bytes when it runs again.
     """
-    changes = "+changes" if git("status", "--porcelain", "--", *CODE) else ""
-    return (git("log", "-1", "--format=%H", "--", *CODE) or "none") + changes
+    stages = (YAML(typ="safe", pure=True).load(git("show", f"{revision}:dvc.yaml")) or {}).get("stages", {})
+    if stage not in stages:
+        return "none"
+    names = list(stages)[: list(stages).index(stage) + 1]
+    deps = {dep.replace("${task}", task) for name in names for dep in stages[name]["deps"] if dep.endswith(".py")}
+    return git("log", "-1", "--format=%H", revision, "--", *sorted(deps)) or "none"
 
 
 def data_sha256(prepared: Path) -> str:

@@ -16,17 +16,23 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from edge import errors, files, gate, paths, provenance, settings, tracking
 from edge.errors import UserError
+from edge.explain import printable
 
 CHAMPION = "champion"
 AUDIT = "audit."
+LINE = ("at", "who", "action", "from", "to", "reason", "commit", "state")  # what a line of the audit has
+NOTHING = 3  # exit status where there is nothing to promote: the champion already, or not the model at hand
 
 
 def promote(task: str, reason: str, gate: Callable[[], object]) -> str:
@@ -40,52 +46,79 @@ def promote(task: str, reason: str, gate: Callable[[], object]) -> str:
     model = client.get_registered_model(task)
     candidate = alias(model, tracking.CANDIDATE)
     if candidate is None:
-        raise UserError(f"{task} at {tracking.uri()} has no {tracking.CANDIDATE}: record a run of it")
+        raise UserError(f"{task} at {place()} has no {tracking.CANDIDATE}: record a run of it")
     if candidate == alias(model, CHAMPION):
-        raise UserError(f"{task} at {tracking.uri()}: version {candidate} is the {CHAMPION} already")
+        raise UserError(f"{task} at {place()}: version {candidate} is the {CHAMPION} already", NOTHING)
     version = client.get_model_version(task, candidate)
     before = digest()
     gate()
     if {before, digest(), stored_sha256(version)} != {version.tags.get("model_sha256")}:
         raise UserError(
-            f"{task} at {tracking.uri()}: version {candidate} is not {paths.EDGE}, which the gate checked: "
-            "record a run of this model, or check out the one of that version"
+            f"{task} at {place()}: version {candidate} is not {paths.EDGE}, which the gate checked: "
+            "record a run of this model, or check out the one of that version",
+            NOTHING,
         )
     return move(task, "promote", candidate, reason)
+
+
+def check() -> None:
+    """The gate, on a run that git has: raises UserError where figures, budget or code are other than committed.
+
+    So the commit in the audit line holds what let the model pass.
+    """
+    changed = provenance.git("diff", "--name-only", "HEAD").splitlines()
+    try:
+        status = Repo().status(["quantize", "evaluate-on-device"])
+    except DvcException as error:
+        raise UserError(str(error)) from None
+    for lines in status.values():
+        for states in (line.get("changed outs", {}) for line in lines if isinstance(line, dict)):
+            changed += [path for path, state in states.items() if state in ("modified", "new")]
+    if changed:
+        raise UserError(f"not as committed: {', '.join(dict.fromkeys(changed))}: dvc repro, git commit, then promote")
+    gate.check()
 
 
 def rollback(task: str, reason: str) -> str:
     """Make the champion before this one the champion again; returns the audit line.
 
-    That is the version from which the champion was promoted last, so a second rollback goes one further back. UserError
-    where there is none; MlflowException where the server fails or no longer has that version. A line from a version to
-    itself, of two promotions of it at once, does not count.
+    That is the version from which the champion was promoted last, so a second rollback goes one further back; versions
+    that were deleted are passed over. UserError where there is none; MlflowException where the server fails. A line
+    from a version to itself, of two promotions of it at once, does not count.
     """
     client = tracking.connect().MlflowClient()
     model = client.get_registered_model(task)
-    current = alias(model, CHAMPION)
-    came = [line for line in audit(model) if line["action"] == "promote" and line["from"] != line["to"] == current]
-    last = max(came, key=lambda line: (line["state"] == "done", line["at"]), default={"from": None})
-    if last["from"] is None:
+    there = {str(version.version) for version in client.search_model_versions(f"name = '{task}'")}
+    champion = to = alias(model, CHAMPION)
+    seen = {None}
+    while to not in seen and (to == champion or to not in there):
+        seen.add(to)
+        came = [line for line in audit(model) if line["action"] == "promote" and line["from"] != line["to"] == to]
+        to = max(came, key=lambda line: (line["state"] == "done", line["at"]), default={"from": None})["from"]
+    if to in seen:
         raise UserError(
-            f"{task} at {tracking.uri()}: the {CHAMPION}, version {current or 'none'}, replaced no other: there is "
-            "nothing to go back to"
+            f"{task} at {place()}: the {CHAMPION}, version {champion or 'none'}, replaced no other that is still "
+            "there: nothing to go back to"
         )
-    client.get_model_version(task, last["from"])
-    return move(task, "rollback", last["from"], reason)
+    return move(task, "rollback", to, reason)
 
 
 def show(task: str) -> str:
     """Champion, candidate, versions with their tags, and the audit, as text. MlflowException where the server fails."""
     client = tracking.connect().MlflowClient()
     model = client.get_registered_model(task)
-    lines = [f"{task} at {tracking.uri()}"]
+    lines = [f"{task} at {place()}"]
     lines += [f"{name}: version {alias(model, name) or 'none'}" for name in (CHAMPION, tracking.CANDIDATE)]
     for version in sorted(client.search_model_versions(f"name = '{task}'"), key=lambda one: int(one.version)):
         created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
         lines.append(f"version {version.version}, {created:%Y-%m-%dT%H:%M:%SZ}, run {version.run_id}")
-        lines += [f"  {key} {value}" for key, value in sorted(version.tags.items())]
+        lines += [printable(f"  {key} {value}") for key, value in sorted(version.tags.items())]
     return "\n".join(lines + [text(line) for line in audit(model)])
+
+
+def place() -> str:
+    """Where the registry is, for a person: without a password."""
+    return tracking.hidden(tracking.uri())
 
 
 def digest() -> str:
@@ -96,11 +129,14 @@ def digest() -> str:
 
 
 def stored_sha256(version: ModelVersion) -> str:
-    """The sha256 of the model file that the server holds for a version."""
+    """The sha256 of the model file that the server holds for a version; raises UserError where it has none."""
     mlflow = tracking.connect()
     with tempfile.TemporaryDirectory(prefix="edge-") as folder:
         uri = f"models:/{version.name}/{version.version}"
-        return files.sha256(Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder), "model.onnx"))
+        try:
+            return files.sha256(Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder), "model.onnx"))
+        except OSError:
+            raise UserError(f"{uri} at {place()} has no model.onnx any more: record a run of it") from None
 
 
 def alias(model: RegisteredModel, name: str) -> str | None:
@@ -128,15 +164,20 @@ def move(task: str, action: str, to: str, reason: str) -> str:
 
 
 def audit(model: RegisteredModel) -> list[dict]:
-    """The audit lines of a registered model, oldest first."""
-    return [json.loads(model.tags[key]) for key in sorted(model.tags) if key.startswith(AUDIT)]
+    """The audit lines of a registered model, oldest first; what somebody else set under such a key is no line."""
+    lines = []
+    for key in sorted(model.tags):
+        if key.startswith(AUDIT):
+            with suppress(ValueError):
+                lines.append(json.loads(model.tags[key]))
+    return [line for line in lines if isinstance(line, dict) and line.keys() == set(LINE)]
 
 
 def text(line: dict) -> str:
     """An audit line as a person reads it."""
     reason = " ".join(line["reason"].split())
     moved = f"{line['action']} {line['from'] or 'none'} -> {line['to']} {line['state']}"
-    return f"{line['at']} {moved} by {line['who']} at {line['commit']}: {reason}"
+    return printable(f"{line['at']} {moved} by {line['who']} at {line['commit']}: {reason}")
 
 
 def who() -> str:
@@ -158,13 +199,13 @@ def main() -> None:
     try:
         match arguments.command:
             case "promote":
-                print(promote(task, arguments.reason, gate.check))
+                print(promote(task, arguments.reason, check))
             case "rollback":
                 print(rollback(task, arguments.reason))
             case "show":
                 print(show(task))
-    except MlflowException as error:
-        raise UserError(f"{task} at {tracking.uri()}: {error}") from None
+    except (MlflowException, ImportError) as error:  # the latter: a store whose driver is not installed
+        raise UserError(tracking.hidden(f"{task} at {place()}: {error}")) from None
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
 import numpy as np
 import onnx
@@ -39,6 +40,12 @@ def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
 
 
+def hidden(text: str) -> str:
+    """A text without the password that stands in the address of the store."""
+    password = urlsplit(uri()).password
+    return text.replace(password, "***") if password else text
+
+
 def connect() -> ModuleType:
     """The module ``mlflow``, set to the store at ``uri()``, brief, and quick to give up where nothing answers."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
@@ -49,6 +56,7 @@ def connect() -> ModuleType:
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri())
+    mlflow.set_registry_uri(uri())
     return mlflow
 
 
@@ -89,15 +97,23 @@ def add_version(mlflow: ModuleType, task: str, tags: dict[str, str]) -> None:
     mlflow.MlflowClient().set_registered_model_alias(task, CANDIDATE, registered.version)
 
 
+def check_quantized() -> None:
+    """Raise UserError where the metrics of quantize are of another model than the one at hand."""
+    path = paths.METRICS / "quantize.json"
+    if path.exists() and json.loads(path.read_text()).get("model_sha256") != files.sha256(paths.EDGE):
+        raise UserError(f"{path} is of another model: run dvc repro")
+
+
 def record(params, config) -> None:
     """Log parameters, metrics, lineage and the model of the run that just ended; it becomes the task's candidate.
 
-    Whatever goes wrong is a warning on stderr: the run itself is complete. A run whose device metrics are of another
-    model is not recorded.
+    Whatever goes wrong is a warning on stderr: the run itself is complete. A run with metrics of another model is not
+    recorded.
     """
     try:
         for path in sorted(paths.DEVICE_METRICS.glob("*.json")):
             evaluation.measured(path)
+        check_quantized()
     except UserError as error:
         print(f"warning: this run is not recorded in MLflow: {error}", file=sys.stderr)
         return
@@ -112,4 +128,5 @@ def record(params, config) -> None:
             mlflow.set_tags(tags)
             add_version(mlflow, params.task, tags)
     except Exception as error:  # noqa: BLE001 - whatever a tracking store does, the run stands
-        print(f"warning: MLflow at {uri()} did not take this run: {type(error).__name__}: {error}", file=sys.stderr)
+        text = hidden(f"warning: MLflow at {uri()} did not take this run: {type(error).__name__}: {error}")
+        print(text, file=sys.stderr)

@@ -55,7 +55,7 @@ def main() -> None:
         "labels": list(spec.labels),
         "input": {"name": spec.input, "shape": ["batch", *spec.shape], "scale": spec.scale},
         "quantization": "fp32",
-        "git_commit": provenance.commit(),
+        "git_commit": provenance.commit("convert", params.task),
         "data_sha256": provenance.data_sha256(paths.PREPARED),
         "parent_sha256": files.sha256(paths.KERAS),
         "keras_sha256": files.sha256(paths.KERAS),

@@ -11,8 +11,6 @@ from edge import errors, files, paths, settings, shards, tracking
 from edge.boards import devices, evaluation, parity, statistics
 from edge.errors import UserError
 
-# What a runtime measures: the model that ships, and the fp32 model of the same run that it is held against.
-MODELS = {"onnxruntime": (paths.EDGE, paths.ONNX), "litert": (paths.TFLITE, paths.TFLITE)}
 ROLES = ("candidate", "baseline")
 STARTS = {"load_ms": "load", "first_inference_ms": "first_inference"}
 
@@ -114,7 +112,7 @@ def one(name: str, split: shards.Split, config, task) -> UserError | None:
     """
     try:
         board = devices.load(name)
-        metrics, series = evaluate(board, MODELS[board.runtime], split, config, task)
+        metrics, series = evaluate(board, devices.MODELS[board.runtime], split, config, task)
         write(name, metrics | {"device": name}, series)
     except Exception as error:  # noqa: BLE001 - whatever one board does, the others' results stand
         with suppress(UserError):

@@ -8,15 +8,18 @@ from edge import errors, files, paths, provenance, settings, shards
 from edge.models import ort, quantization
 
 
-def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Path) -> dict:
-    """Write ``target``, the model that ships; returns its scores on the test split against those of ``source``."""
+def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Path, commit: str) -> dict:
+    """Write ``target``, the model that ships; returns its scores on the test split against those of ``source``.
+
+    ``commit`` is that of the code. With the scheme fp32 the target is ``source``, byte for byte.
+    """
     test = shards.load(prepared, "test")
     with files.atomic(target) as temporary:
         quantization.SCHEMES[scheme](source, temporary, shards.load(prepared, "calibration"), config)
         if scheme != "fp32":
             model = onnx.load(temporary)
             own = {"quantization": scheme, "quantize": config.model_dump(mode="json")}
-            own["parent_sha256"] = files.sha256(source)
+            own |= {"parent_sha256": files.sha256(source), "git_commit": commit}
             provenance.write(model, provenance.read(onnx.load(source)) | own)
             onnx.checker.check_model(model)
             onnx.save(model, temporary)
@@ -34,7 +37,8 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
 
 def main() -> None:
     params, task, config = settings.load()
-    metrics = quantize(task, params.quant, config.quantize, paths.ONNX, paths.PREPARED, paths.EDGE)
+    commit = provenance.commit("quantize", params.task)
+    metrics = quantize(task, params.quant, config.quantize, paths.ONNX, paths.PREPARED, paths.EDGE, commit)
     files.write_json(paths.METRICS / "quantize.json", metrics)
 
 

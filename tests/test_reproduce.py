@@ -1,4 +1,4 @@
-"""Two runs from nothing: what differs is found and named, measurements may differ, and no cache stands in for a run."""
+"""Two runs from nothing: what differs is found and named, nothing is measured, and no cache stands in for a run."""
 
 import pytest
 import yaml
@@ -8,10 +8,7 @@ from benchmarks.clone import change
 from edge.errors import UserError
 from tests.conftest import copy_project
 
-# A measurement that differs between clones, and fails where it would be recorded on a server.
-MEASUREMENT = (
-    'test "$MLFLOW_TRACKING_URI" = sqlite:///mlflow.db && mkdir metrics/devices && pwd > metrics/devices/a.txt'
-)
+MEASUREMENT = "test ! -e measured && mkdir metrics/devices && touch measured metrics/devices/a.txt"  # runs only once
 LEAK = 'def prepare(raw, out, config, seed):\n    (out / "noise.bin").write_bytes(b"abc" + Path.cwd().name.encode())\n'
 
 
@@ -22,7 +19,7 @@ def project(tmp_path_factory):
     change(project.folder / "params.yaml", task="toy")
     stages = yaml.safe_load((project.folder / "dvc.yaml").read_text())["stages"]
     kept = {name: stages[name] for name in ("collect", "preprocess")}
-    kept["evaluate-on-device"] = {"cmd": MEASUREMENT, "outs": ["metrics/devices"]}
+    kept["evaluate-on-device"] = {"cmd": MEASUREMENT, "deps": ["data/prepared"], "outs": ["metrics/devices"]}
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": kept}))
     project.ok("dvc", "repro")
     commit(project)
@@ -36,10 +33,9 @@ def commit(project) -> None:
 
 @pytest.fixture
 def run(project, monkeypatch, capfd, tmp_path):
-    """Reproduce the project's last commit, with a cache for all repositories and a tracking server set."""
+    """Reproduce the project's last commit, with a cache for all repositories."""
     (tmp_path / "config").write_text(f"[cache]\n    dir = {tmp_path}/cache\n")
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setattr(clone, "ROOT", project.folder)
 
     def run() -> tuple[str, str, str]:
@@ -54,7 +50,7 @@ def run(project, monkeypatch, capfd, tmp_path):
 
 
 def test_equal_runs_pass(run):
-    """Two equal runs with measurements that differ pass; the hashes are those of the committed dvc.lock."""
+    """Two equal runs pass, nothing is measured, and the hashes are those of the committed dvc.lock."""
     error, out, err = run()
     assert not error, err
     assert out.split("|")[3].strip() == "4 of 4"

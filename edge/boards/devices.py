@@ -20,6 +20,10 @@ SSH = ("StrictHostKeyChecking=yes", "BatchMode=yes", "ConnectTimeout=10", "Serve
 SSH += ("ServerAliveCountMax=3", "LogLevel=ERROR", "ControlMaster=auto", "ControlPersist=60")
 
 NAME = r"^[\w/.][\w./@+-]*$"  # no word that a program takes for an option
+ENTRY = re.compile(r"\w[\w.-]*")  # of an entry: it becomes the name of a file
+
+# What a runtime measures: the model that ships, and the fp32 model of the same run that it is held against.
+MODELS = {"onnxruntime": (paths.EDGE, paths.ONNX), "litert": (paths.TFLITE, paths.TFLITE)}
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ TRANSPORTS: dict[str, type[Device]] = {"local": Local, "ssh": Ssh, "emulated": E
 def load(name: str, path: Path = paths.DEVICES) -> Device:
     """The entry ``name`` of devices.yaml; raises UserError for an unknown device or transport or a wrong value."""
     entries = settings.read(path)
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    if not ENTRY.fullmatch(name):
         raise UserError(f"{path}: device = {name!r}: a name has letters, digits, '_', '-' and '.'; it becomes a file's")
     if not isinstance(entry := entries.get(name), dict):
         raise UserError(f"{path}: device = {name!r}: allowed are {', '.join(entries)}")

@@ -10,7 +10,7 @@ No stage runs. The models' answers come from models/edge.onnx, run on this machi
 import argparse
 from pathlib import Path
 
-from edge import errors, files
+from edge import errors, files, settings
 from edge.report import page, revisions, sections
 from edge.report.revisions import WORKSPACE, Revision
 
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("before", nargs="?", help="commit, branch or DVC experiment (default: HEAD, or the run before)")
     parser.add_argument("after", nargs="?", default=WORKSPACE, help="the same (default: the workspace)")
     arguments = parser.parse_args()
+    settings.load()  # what is wrong in a file is said in a line, before DVC reads it
     report = sections.build(Revision(arguments.before or revisions.previous()), Revision(arguments.after))
     for path, text in ((HTML, page.html(report)), (MARKDOWN, page.markdown(report))):
         with files.atomic(path) as temporary:

@@ -54,12 +54,17 @@ def worst(before: Revision, after: Revision) -> Section:
     if not wrong:
         return section
     paired = before.answers and same(before, after, paths.PREPARED)
-    task, rows, room = tasks.load(after.params[f"{paths.PARAMS}:task"]), [], MEDIA_LETTERS
+    rows, room = [], MEDIA_LETTERS
     for row in wrong[:WORST]:
         label, given = Data(labels[answers.split.y[row]]), Data(labels[answers.given[row]])
         then = Data(labels[before.answers.given[row]]) if paired else NONE
         rows.append([str(row), label, given, percent(sure[row]), then])
-        shown = pictures.example(task, answers.split.x[row], answers.spec, f"test example {row}")
+        try:
+            task = tasks.load(after.params[f"{paths.PARAMS}:task"])
+            shown = pictures.example(task, answers.split.x[row], answers.spec, f"test example {row}")
+        except Exception as error:  # noqa: BLE001 - the task at hand may not be the one that prepared the data
+            section.notes.append(f"Test example {row} cannot be shown ({type(error).__name__}).")
+            continue
         room -= len(shown)
         if room > 0:
             caption = [f"Test example {row}: ", label, ", answered ", given, f", {percent(sure[row])} sure"]

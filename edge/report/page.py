@@ -14,9 +14,9 @@ from markupsafe import Markup
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 NONE = "–"
 GOOD, BAD, OPEN = "good", "bad", "open"
-TONES = dict.fromkeys(("better", "faster", "fewer", "smaller", "kept", "met"), GOOD)
+TONES = dict.fromkeys(("better", "faster", "fewer", "smaller", "met"), GOOD)
 TONES |= dict.fromkeys(("worse", "slower", "more", "larger", "missed"), BAD)
-TONES |= dict.fromkeys(("undecided", "same", "not known"), OPEN)
+TONES |= dict.fromkeys(("undecided", "same"), OPEN)
 ROWS, COLUMNS, LETTERS = 30, 20, 160  # what Markdown shows of a table, and of a cell
 NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( %| [a-z]+)?|–")
 

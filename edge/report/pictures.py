@@ -1,6 +1,7 @@
 """The pictures and sounds of a report, as HTML that needs nothing from outside."""
 
 import base64
+import hashlib
 import io
 import re
 import tempfile
@@ -25,7 +26,7 @@ BINS = 60
 def latency(series: pd.DataFrame, name: str) -> Markup:
     """Measured inferences (columns model, threads, seconds, ms) over time and as a histogram, a row a thread count.
 
-    An SVG whose ids begin with ``name`` and whose text has the colour of the page. Same rows, same bytes.
+    An SVG with ids of its own for each ``name`` and whose text has the colour of the page. Same rows, same bytes.
     """
     counts = sorted(set(series.threads.tolist()))
     with matplotlib.rc_context(STYLE):
@@ -51,7 +52,8 @@ def latency(series: pd.DataFrame, name: str) -> Markup:
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, dpi=100, metadata=NOTHING)
     svg = text.getvalue().replace(TEXT, "currentColor")
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg[svg.index("<svg") :])
+    prefix = f"d{hashlib.sha256(name.encode()).hexdigest()[:8]}-"  # a name may hold what an id may not
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", svg[svg.index("<svg") :])
     alt = f"Latency of candidate and baseline on {name}, over time and as a histogram; the table above has the figures"
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(alt)}" ', 1))  # noqa: S704
 

@@ -15,8 +15,10 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from edge import explain, files, paths, provenance, shards, tracking
+from edge.boards import devices
 from edge.errors import UserError
 from edge.models import ort
 
@@ -53,11 +55,11 @@ class Revision:
 
     def __init__(self, name: str):
         self.name, self.absent = name, {}
-        self.files = None if name == WORKSPACE else DVCFileSystem(rev=name)
         try:
+            self.files = None if name == WORKSPACE else DVCFileSystem(rev=name or "''")
             self.commit = self.files.repo.get_rev() if self.files else provenance.git("rev-parse", "HEAD")
-        except (RevError, DvcException):
-            raise UserError(f"{name} is no commit, branch or DVC experiment: see git log and dvc exp show") from None
+        except (RevError, DvcException, AttributeError):  # the last one: a tree or a file in git
+            raise UserError(f"{name!r} is no commit, branch or DVC experiment: see git log and dvc exp show") from None
 
     def fetch(self, path: Path, target: Path) -> bool:
         """Copy a file of this run to ``target``; False, and a line in ``absent``, where neither git nor DVC has it."""
@@ -80,25 +82,77 @@ class Revision:
 
     @cached_property
     def stages(self) -> dict:
-        """The stages in dvc.lock, by name; empty where there was no run."""
-        return (YAML(typ="safe", pure=True).load(self.read(LOCK)) or {}).get("stages", {})
+        """The stages in dvc.lock, by name; empty where there was no run. Raises UserError where it cannot be read."""
+        try:
+            return (YAML(typ="safe", pure=True).load(self.read(LOCK)) or {}).get("stages", {})
+        except (YAMLError, AttributeError):
+            raise UserError(f"{self.name}: {LOCK} is not as DVC writes it: a conflict? docs/ci.md ends one") from None
 
     @cached_property
     def params(self) -> dict:
         """Every parameter that the run read, ``<file>:<key>``: what was run with, not what the files say since."""
-        found = explain.parameters(self.stages).items()
+        found = explain.parameters(self.stages, explain.upstream(self.stages, *self.stages)).items()
         return {f"{file}:{key}": value for file, values in found for key, value in tracking.flat(values).items()}
 
     @cached_property
     def outputs(self) -> dict[str, dict]:
-        """md5 and size in bytes of each output, and ``nfiles`` of a folder, by path."""
-        return {out["path"]: out for stage in self.stages.values() for out in stage.get("outs", ())}
+        """md5 and size in bytes of each output, and ``nfiles`` of a folder, by path.
+
+        In the workspace an output that was changed since the run has its size only, and one that was removed is
+        left out.
+        """
+        listed = {out["path"]: out for stage in self.stages.values() for out in stage.get("outs", ())}
+        for path, state in self.changes.get("changed outs", {}).items():
+            listed.pop(path, None)
+            if state == "modified" and Path(path).is_file():
+                listed[path] = {"path": path, "size": Path(path).stat().st_size}
+        return listed
+
+    @cached_property
+    def changes(self) -> dict[str, dict[str, str]]:
+        """What `dvc status` says of the workspace, of ``changed deps`` and ``changed outs``, by path: a state.
+
+        Empty for any other revision. Raises UserError where DVC cannot read the project.
+        """
+        if self.files is not None or not self.stages:
+            return {}
+        try:
+            status = Repo().status()
+        except DvcException as error:
+            raise UserError(f"{self.name}: {error}") from None
+        found: dict[str, dict[str, str]] = {"changed deps": {}, "changed outs": {}}
+        for lines in status.values():
+            for kind, states in (item for line in lines if isinstance(line, dict) for item in line.items()):
+                found[kind] |= tracking.flat(states)
+        return found
+
+    @cached_property
+    def labels(self) -> tuple[str, ...] | None:
+        """The labels of the prepared data; None where they are absent."""
+        content = self.read(paths.PREPARED / "spec.json") if self.stages else b""
+        return tuple(json.loads(content)["labels"]) if content else None
+
+    @cached_property
+    def budget(self) -> dict:
+        """``budget`` of params.yaml; empty where there is none, or no such file."""
+        try:
+            return (YAML(typ="safe", pure=True).load(self.read(paths.PARAMS)) or {}).get("budget") or {}
+        except (YAMLError, AttributeError):
+            return {}
 
     @cached_property
     def metrics(self) -> dict[str, dict]:
         """The metrics files of the stages before the device, by name."""
-        read = {name: self.read(paths.METRICS / f"{name}.json") for name in METRICS if self.stages}
-        return {name: json.loads(content) for name, content in read.items() if content}
+        read = {name: self.json(paths.METRICS / f"{name}.json") for name in METRICS if self.stages}
+        return {name: content for name, content in read.items() if content}
+
+    def json(self, path: Path) -> dict:
+        """The content of a metrics file of this run; empty, and a line in ``absent``, where there is none to read."""
+        try:
+            return json.loads(self.read(path) or "{}")
+        except ValueError:
+            self.absent[str(path)] = "is not JSON: dvc repro writes it again"
+            return {}
 
     @cached_property
     def devices(self) -> dict[str, dict]:
@@ -106,7 +160,10 @@ class Revision:
         named, found = self.params.get(f"{paths.PARAMS}:device", []), {}
         for name in dict.fromkeys([named] if isinstance(named, str) else named):
             path = paths.DEVICE_METRICS / f"{name}.json"
-            metrics = json.loads(self.read(path) or "{}")
+            if not devices.ENTRY.fullmatch(name):
+                self.absent[repr(name)] = "is no name of a device"
+                continue
+            metrics = self.json(path)
             if metrics and self.sha256(metrics.get("model")) not in (None, metrics.get("model_sha256")):
                 self.absent[str(path)] = "is of another model than this run made: dvc repro measures again"
             elif metrics:
@@ -121,35 +178,34 @@ class Revision:
         return pd.read_csv(io.BytesIO(content)) if content else None
 
     def sha256(self, model: str | None) -> str | None:
-        """The sha256 of a model file that devices measure; None for any other, and where it is absent."""
+        """The sha256 of a model file that devices measure; None for any other, and where it is not known."""
         with tempfile.TemporaryDirectory(prefix="edge-") as folder:
             target = Path(folder, "model")
-            shipped = model in map(str, paths.SHIPPED)
-            return files.sha256(target) if shipped and self.fetch(Path(model), target) else None
+            if model in map(str, paths.SHIPPED) and self.fetch(Path(model), target):
+                return files.sha256(target)
+        return self.metrics.get("quantize", {}).get("model_sha256") if model == str(paths.EDGE) else None
 
     @cached_property
     def answers(self) -> Answers | None:
-        """The answers of models/edge.onnx on this machine; None where model or test split are absent."""
+        """The answers of models/edge.onnx on this machine; None where model or test split are absent or damaged."""
         if not self.stages:
             return None
         with tempfile.TemporaryDirectory(prefix="edge-") as name:
             folder = Path(name)
             if not all(self.fetch(path, folder / path.name) for path in (paths.EDGE, *TEST)):
                 return None
-            split = shards.load(folder, "test")
-            scores = ort.predict(folder / paths.EDGE.name, split)
-            return Answers(split, shards.load_spec(folder), scores)  # split.x stays mapped when its file is gone
+            try:
+                split = shards.load(folder, "test")
+                scores = ort.predict(folder / paths.EDGE.name, split)
+                return Answers(split, shards.load_spec(folder), scores)  # split.x stays mapped when its file is gone
+            except Exception as error:  # noqa: BLE001 - whatever a damaged model or split makes of itself
+                self.absent[str(paths.EDGE)] = f"gives no answers to the test split ({type(error).__name__})"
+                return None
 
-    def stale(self) -> dict[str, list[str]]:
-        """What changed in the workspace since this run, and the stages that read it; empty for any other revision."""
-        found: dict[str, list[str]] = {}
-        if self.files is None and self.stages:
-            for stage, changes in Repo().status().items():
-                inputs = next((change["changed deps"] for change in changes if "changed deps" in change), {})
-                for path, state in tracking.flat(inputs).items():
-                    if state in ("modified", "new"):
-                        found.setdefault(path, []).append(stage)
-        return found
+    def stale(self) -> list[str]:
+        """Inputs and outputs that are in the workspace other than in its run; empty for any other revision."""
+        states = {path: state for found in self.changes.values() for path, state in found.items()}
+        return [path for path, state in states.items() if state != "not in cache"]
 
 
 def previous() -> str:

@@ -79,10 +79,14 @@ def summary(before: Revision, after: Revision, changes: list[Change], judged: li
     if not before.stages:
         section.warnings.append(f"{before.name} has no run: there is nothing to compare with")
     if changed := after.stale():
-        again = ", ".join(dict.fromkeys(stage for stages in changed.values() for stage in stages))
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
-        named = ", ".join(list(changed)[:NAMED])
-        section.warnings.append(f"dvc.lock is older than {named}{more}: dvc repro would run {again}")
+        section.warnings.append(f"Not as in the last run: {', '.join(changed[:NAMED])}{more}; dvc repro runs it again")
+    if gone := sorted(before.devices.keys() - after.devices.keys()):
+        section.warnings.append(f"Measured before, and not now: {', '.join(gone)}")
+    old, new = before.budget, after.budget
+    limits = [f"{key} {old.get(key)} -> {new.get(key)}" for key in sorted(old | new) if old.get(key) != new.get(key)]
+    if old and limits:
+        section.warnings.append(f"The budget itself differs: {', '.join(limits)}")
     rows = [[one.what, one.verdict, one.before, one.after, one.change] for one in changes]
     head = ["figure", "verdict", "before", "after", "change (95 % interval)"]
     section.tables.append(Table("What changed", head, rows))
@@ -176,7 +180,7 @@ def described(output: dict | None) -> str:
     if output is None:
         return NONE
     count = f", {output['nfiles']} files" if "nfiles" in output else ""
-    return f"{output.get('md5', '')[:8]}, {number(output.get('size'))} bytes{count}"
+    return f"{output.get('md5', 'changed since')[:8]}, {number(output.get('size'))} bytes{count}"
 
 
 def code(before: Revision, after: Revision) -> Section:
@@ -187,6 +191,9 @@ def code(before: Revision, after: Revision) -> Section:
     ends = [before.commit] if after.name == WORKSPACE else [before.commit, after.commit]
     changed = filter(None, git("diff", "--numstat", "--no-renames", *ends).split("\n"))
     lines = [[Data(path), added, removed] for added, removed, path in (one.split("\t", 2) for one in changed)]
+    if after.name == WORKSPACE:
+        new = filter(None, git("ls-files", "-z", "--others", "--exclude-standard").split("\0"))
+        lines += [[Data(path), "not in git", NONE] for path in new]
     lost = git("rev-list", "--count", f"{after.commit}..{before.commit}")
     if lost not in ("", "0"):
         section.notes.append(f"Commits of {before.name} that {after.name} lacks: {lost}.")

@@ -11,12 +11,8 @@ from edge.report.page import NONE, interval, number, percent
 from edge.report.revisions import Revision, same
 
 Z = 1.959964  # of a normal distribution, two sides, 95 %
-SETTING = (
-    "baseline_sha256",
-    "board",
-    "runtime",
-    "wheels_sha256",
-)  # equal where latencies can be compared
+BOARD = ("board", "runtime", "wheels_sha256")  # equal where instructions can be compared
+SETTING = (*BOARD, "baseline_sha256")  # and latencies
 
 
 class Change(NamedTuple):
@@ -41,6 +37,8 @@ def accuracy(before: Revision, after: Revision) -> Change:
         return Change("accuracy", *shown, NONE, "undecided")
     points = f"{100 * (values[1] - values[0]):+.1f} points"
     data = same(before, after, paths.PREPARED)
+    if not data and not comparable(before, after):
+        return Change("accuracy", *shown, f"{points}, not comparable: another task, or other labels", "undecided")
     if data and same(before, after, paths.EDGE):
         return Change("accuracy", *shown, points, "same")
     if not after.answers or not (before.answers or data):
@@ -52,6 +50,13 @@ def accuracy(before: Revision, after: Revision) -> Change:
         low, high = independent(*zip(values, sizes, strict=True))
     verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
     return Change("accuracy", *shown, f"{points} ({100 * low:+.1f} to {100 * high:+.1f})", verdict)
+
+
+def comparable(before: Revision, after: Revision) -> bool:
+    """Whether both runs answer the same question: the same task, and labels that are known and the same."""
+    task = f"{paths.PARAMS}:task"
+    labels = before.labels is not None and before.labels == after.labels
+    return labels and before.params.get(task) == after.params.get(task)
 
 
 def share_right(side: Revision) -> float | None:
@@ -110,7 +115,10 @@ def on_device(name: str, before: Revision, after: Revision) -> list[Change]:
         return [Change(f"latency on {name} ({spelled(threads)})", *shown, *since(then, now, threads))]
     if "instructions" in now:
         values = [side.get("instructions", {}).get("candidate") for side in (then, now)]
-        return [counted(f"instructions on {name}", values, "", ("fewer", "more"))]
+        change = counted(f"instructions on {name}", values, "", ("fewer", "more"))
+        if None not in values and differ(then, now, BOARD):
+            change = change._replace(change=f"{change.change}: another board or runtime", verdict="undecided")
+        return [change]
     return []
 
 
@@ -123,17 +131,22 @@ def since(then: dict, now: dict, threads: str) -> tuple[str, str]:
     """
     if threads not in then.get("latency", {}):
         return NONE, "undecided"
-    if then["model_sha256"] == now["model_sha256"]:
-        return "the same model", "same"
     old, new = then["latency"][threads], now["latency"][threads]
-    if [then.get(key) for key in SETTING] != [now.get(key) for key in SETTING]:
+    if differ(then, now, SETTING):
         share = new["candidate_ms"]["p50"] / old["candidate_ms"]["p50"] - 1
         return f"{100 * share:+.1f} % of the median, no interval: another fp32 model, board or runtime", "undecided"
+    if then["model_sha256"] == now["model_sha256"]:
+        return "the same model", "same"
     logs = [[math.log1p(one[f"{key}_percent"] / 100) for key in ("low", "change", "high")] for one in (old, new)]
     middle = logs[1][1] - logs[0][1]
     half = math.hypot(*((low - high) / 2 for low, _, high in logs))
     found = statistics.Comparison(*(math.expm1(middle + side * half) for side in (0, -1, 1)))
     return interval(found.change, found.low, found.high), found.verdict
+
+
+def differ(then: dict, now: dict, keys: tuple[str, ...]) -> bool:
+    """Whether two metrics of a device have other values of any of ``keys``."""
+    return any(then.get(key) != now.get(key) for key in keys)
 
 
 def spelled(threads: str) -> str:

@@ -30,7 +30,12 @@ def head(tmp_path, monkeypatch) -> str:
     git("init", "--quiet")
     git("config", "user.name", "Test")
     git("config", "user.email", "test@example.org")
-    git("commit", "--quiet", "--allow-empty", "-m", "Code")
+    Path("tasks").mkdir()
+    Path("tasks/toy.py").write_text("")
+    stages = {name: {"deps": ["tasks/${task}.py"]} for name in ("convert", "quantize")}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    git("add", ".")
+    git("commit", "--quiet", "-m", "Code")
     return git("rev-parse", "HEAD")
 
 
@@ -45,9 +50,13 @@ def described(path: Path, **entries: str) -> Path:
 def commit_lock(model: Path) -> str:
     """Commit a dvc.lock that lists the model; returns the commit."""
     md5 = hashlib.md5(model.read_bytes()).hexdigest()
-    stage = {"params": {"params.yaml": {"seed": 7}}, "outs": [{"path": "models/edge.onnx", "md5": md5}]}
-    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"quantize": stage}}))
-    git("add", "dvc.lock")
+    stages = {
+        "quantize": {"params": {"params.yaml": {"seed": 7}}, "outs": [{"path": "models/edge.onnx", "md5": md5}]},
+        "evaluate-on-device": {"params": {"params.yaml": {"seed": 1, "device": "local"}}},  # of an earlier run
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    Path("params.yaml").write_text(yaml.safe_dump({"seed": 7}))
+    git("add", "dvc.lock", "params.yaml", "tasks")
     git("commit", "--quiet", "-m", "A run")
     return git("rev-parse", "HEAD")
 
@@ -72,15 +81,47 @@ def test_the_printed_commands_build_the_same_bytes(toy, tmp_path):
 
 def test_a_run_is_found_on_a_branch_and_in_a_dvc_experiment(head):
     """The commit whose dvc.lock lists the file is found where no branch leads to it, and its seed is printed."""
-    model = described(Path("a.onnx"), git_commit=head, data_sha256=DATA)
+    model = described(Path("a.onnx"), git_commit=head, data_sha256=DATA, task="toy")
     run = commit_lock(model)
     assert explain.find_run(model).commit == run
     git("update-ref", "refs/exps/aa/rusty-bell", run)
     git("reset", "--quiet", "--hard", head)
     assert explain.find_run(model) == (run, "quantize", "models/edge.onnx", {"params.yaml": {"seed": 7}})
     text = explain.explain(model)
-    assert f"git checkout {run} -- params.yaml" in text
+    assert f"git checkout {run}\n" in text
+    assert '"seed": 7' in text and "device" not in text
     assert "not exact" not in text
+
+
+def test_the_code_of_then_and_the_settings_of_the_run(head):
+    """Where the run was committed together with newer code, its settings go with the older code."""
+    model = described(Path("a.onnx"), git_commit=head, task="toy")
+    Path("tasks/toy.py").write_text("# newer\n")
+    run = commit_lock(model)
+    text = explain.explain(model)
+    assert f"git checkout {head}\n" in text
+    assert f"git checkout {run} -- params.yaml" in text
+
+
+def test_settings_edited_after_the_run_are_named(head):
+    """A params.yaml in the commit of the run that is not what the run had is a doubt, by file and key."""
+    model = described(Path("a.onnx"), git_commit=head, task="toy")
+    run = commit_lock(model)
+    Path("params.yaml").write_text("seed: 8\n")
+    git("commit", "--quiet", "--all", "--amend", "-m", run)
+    assert "set them as above: params.yaml:seed" in explain.explain(model)
+
+
+def test_from_a_subfolder_and_outside_of_git(head, tmp_path_factory, monkeypatch):
+    """The repository is found from its folders; without one the entries are printed, and no command."""
+    model = described(Path("a.onnx"), git_commit=head, task="toy").resolve()
+    commit_lock(model)
+    monkeypatch.chdir("tasks")
+    assert "not exact" not in explain.explain(model)
+    monkeypatch.chdir(tmp_path_factory.mktemp("nowhere"))
+    text = explain.explain(model)
+    assert "task: toy" in text
+    assert "git clone" not in text
 
 
 def test_what_cannot_be_rebuilt_exactly_says_so(head):

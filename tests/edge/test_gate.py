@@ -19,8 +19,8 @@ LATENCY = {
 }
 TIMED = {"latency": LATENCY, "peak_memory_mb": {"candidate": 60.0, "baseline": 1.0}}
 COUNTED = {"instructions": {"candidate": 1000, "baseline": 1}}
-FIGURES = {"local": TIMED, "pi4": TIMED, "pi5": TIMED, "emulated-pi4": COUNTED}
-TRANSPORTS = {"local": "local", "pi4": "ssh", "pi5": "ssh", "emulated-pi4": "emulated"}
+FIGURES = {"local": TIMED, "lite": TIMED, "pi4": TIMED, "pi5": TIMED, "emulated-pi4": COUNTED}
+TRANSPORTS = {"local": "local", "lite": "local", "pi4": "ssh", "pi5": "ssh", "emulated-pi4": "emulated"}
 NO_FIGURE = [None, float("nan"), float("inf"), -float("inf"), -1, "0.5", True, [0.5], {}, 10**400]
 
 
@@ -30,7 +30,8 @@ class Workspace:
     def __init__(self, folder):
         shutil.copytree(ROOT / "configs", "configs")
         boards = yaml.safe_load((ROOT / "devices.yaml").read_text())
-        paths.DEVICES.write_text(yaml.safe_dump(boards | {"pi5": boards["pi4"] | {"host": "pi5"}}))
+        boards |= {"pi5": boards["pi4"] | {"host": "pi5"}, "lite": boards["local"] | {"runtime": "litert"}}
+        paths.DEVICES.write_text(yaml.safe_dump(boards))
         paths.EDGE.parent.mkdir()
         paths.EDGE.write_bytes(bytes(1000))
         paths.TFLITE.write_bytes(bytes(3000))
@@ -41,8 +42,9 @@ class Workspace:
         """Name these devices in params.yaml, each with its metrics."""
         self.names = names
         for name in names:
-            content = {"device": name, "transport": TRANSPORTS[name], "accuracy": 0.9, "model": str(paths.EDGE)}
-            content |= {"model_sha256": files.sha256(paths.EDGE), "model_bytes": 1} | FIGURES[name]
+            model = paths.TFLITE if name == "lite" else paths.EDGE
+            content = {"device": name, "transport": TRANSPORTS[name], "accuracy": 0.9, "model": str(model)}
+            content |= {"model_sha256": files.sha256(model), "model_bytes": 1} | FIGURES[name]
             files.write_json(paths.DEVICE_METRICS / f"{name}.json", content)
 
     def edit(self, name: str, *keys: str, value) -> None:
@@ -245,8 +247,7 @@ def test_the_drop_of_another_model_is_missed(work):
 def test_bytes_are_those_of_the_file(work):
     """The size is read from the disk; the file that a device with LiteRT measured is held to the limit as well."""
     assert work.rows(bytes=1000)["bytes", "models/edge.onnx"].measured == 1000
-    work.edit("local", "model", value=str(paths.TFLITE))
-    work.edit("local", "model_sha256", value=files.sha256(paths.TFLITE))
+    work.measure("local", "lite")
     assert work.verdicts(bytes=1000) == {("bytes", "models/edge.onnx"): True, ("bytes", "models/model.tflite"): False}
 
 
@@ -332,14 +333,21 @@ def test_check_names_all_that_is_missed(work):
     assert "memory" not in str(caught.value)
 
 
-def test_check_wants_the_onnx_model_measured(work):
-    """The registry promotes models/edge.onnx, so figures of the TFLite model alone are not enough there."""
+def test_the_onnx_model_has_to_be_measured(work):
+    """models/edge.onnx is what ships, so figures of the TFLite model alone are not enough."""
+    work.measure("lite")
+    assert work.verdicts(accuracy=0.9) == {("accuracy", "lite"): True, ("metrics", "models/edge.onnx"): False}
+    with pytest.raises(UserError, match="metrics models/edge.onnx .no device that is named measures it"):
+        gate.check()
+
+
+def test_figures_from_before_another_runtime_are_missed(work):
+    """Metrics of the TFLite model, left from when the entry named LiteRT, are not those of models/edge.onnx."""
     work.edit("local", "model", value=str(paths.TFLITE))
     work.edit("local", "model_sha256", value=files.sha256(paths.TFLITE))
-    work.ask(accuracy=0.9)
-    assert all(row.met for row in gate.rows())
-    with pytest.raises(UserError, match="no device measured models/edge.onnx"):
-        gate.check()
+    found = work.rows(accuracy=0.0)
+    assert found["accuracy", "local"].measured is None
+    assert "models/model.tflite" in found["metrics", "local"].note
 
 
 def command(*words: str) -> subprocess.CompletedProcess:

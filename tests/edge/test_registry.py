@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import onnx
 import onnxruntime
 import pytest
 
+from benchmarks.clone import change
 from edge import files, paths, provenance, registry, settings, tracking
 from edge.errors import UserError
 from edge.models import ort
 from tests import mlflow_server
+from tests.conftest import Project
 from tests.device import models
 from tests.imports import ROOT
 
@@ -264,6 +267,60 @@ def test_a_promotion_killed_at_the_alias_leaves_a_line(workspace, call, champion
         assert workspace.aliases()["champion"] == "2"
 
 
+def test_rollback_passes_over_a_version_that_was_deleted(workspace):
+    """Where the champion before is gone, the one before that is the way back."""
+    for seed in (1, 2, 3):
+        workspace.record(seed)
+        registry.promote(workspace.task, f"seed {seed}", passes)
+    mlflow.MlflowClient().delete_model_version(workspace.task, "2")
+    registry.rollback(workspace.task, "deaf")
+    assert workspace.aliases()["champion"] == "1"
+
+
+def test_tags_of_others_do_not_stop_the_audit(workspace):
+    """What people set under such keys by hand is no line, and what would act on a terminal is quoted."""
+    workspace.record(seed=1)
+    for key, value in (("note", "checked by Bob"), ("list", "[]"), ("part", '{"at": 1}')):
+        mlflow.MlflowClient().set_registered_model_tag(workspace.task, f"audit.{key}", value)
+    registry.promote(workspace.task, "\x1b[2J", passes)
+    mlflow.MlflowClient().set_model_version_tag(workspace.task, "1", "by", "\x1b[2J")
+    assert len(registry.audit(workspace.registered())) == 1
+    assert "\x1b" not in registry.show(workspace.task)
+
+
+def test_a_model_that_the_server_lost_is_named(workspace, tmp_path, monkeypatch):
+    """A version whose file is gone is refused with its name, and nothing moves."""
+    workspace.record(seed=1)
+
+    def lost(*words, **more):
+        raise OSError("gone")
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lost)
+    with pytest.raises(UserError, match="models:/.*/1 at http.* has no model.onnx any more"):
+        registry.promote(workspace.task, "", passes)
+    assert workspace.aliases() == {"candidate": "1"}
+
+
+def test_only_what_is_committed_is_promoted(toy, tmp_path):
+    """A budget or a figure that no commit has is refused before the gate; a clean run meets the gate."""
+    clone = Project(tmp_path / "clone")
+    shutil.copytree(toy.folder, clone.folder, symlinks=True)
+
+    def said() -> str:
+        words = (sys.executable, "-c", "from edge import errors, registry; errors.run(registry.check)")
+        return clone.run(*words).stderr
+
+    change(clone.folder / "params.yaml", budget={"bytes": 10**9})
+    assert said() == "error: not as committed: params.yaml: dvc repro, git commit, then promote\n"
+    clone.ok("git", "commit", "--quiet", "--all", "-m", "A budget")
+    assert said() == ""
+    figures = clone.folder / "metrics/devices/local.json"
+    content = figures.read_bytes()
+    figures.unlink()
+    figures.write_bytes(content.replace(b"0.9", b"0.99"))
+    assert said().startswith("error: not as committed: metrics/devices: ")
+
+
 def environment() -> dict[str, str]:
     """This process's environment, with the project's code."""
     return {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -299,3 +356,16 @@ def test_a_server_that_does_not_answer_is_a_warning(workspace, capfd, monkeypatc
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert "http://127.0.0.1:9" in result.stderr
+
+
+@pytest.mark.parametrize("address", ["http://anna:SECRET@127.0.0.1:9", "postgresql://anna:SECRET@127.0.0.1:9/edge"])
+def test_no_password_is_printed(workspace, capfd, monkeypatch, address):
+    """A password in the address of the server is neither in the warning nor in the error; each is one line."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    workspace.record(seed=1)
+    words = [sys.executable, "-m", "edge.registry", "show", "--task", workspace.task]
+    result = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "127.0.0.1:9" in result.stderr
+    assert "SECRET" not in result.stderr + capfd.readouterr().err

@@ -28,7 +28,7 @@ SUBJECT = "<img src=http://127.0.0.1:9/x onerror=alert(1)> | `close` @all"
 
 @pytest.fixture(scope="module")
 def project(toy, tmp_path_factory) -> Project:
-    """A copy of the toy project with an experiment in int8, a hostile commit and a hostile label; fp32 at hand."""
+    """A copy of the toy project with an experiment in int8 and hostile commits; fp32 at hand."""
     project = Project(tmp_path_factory.mktemp("report") / "toy")
     shutil.copytree(toy.folder, project.folder, symlinks=True)
     project.ok("dvc", "exp", "run", "-S", "quant=int8", "--name", "small")
@@ -36,10 +36,20 @@ def project(toy, tmp_path_factory) -> Project:
     project.ok("dvc", "checkout", "--force")
     project.ok("git", "commit", "--quiet", "--allow-empty", "-m", "In\u2028one\rline")
     project.ok("git", "commit", "--quiet", "--allow-empty", "-m", SUBJECT)
-    spec = project.folder / "data/prepared/spec.json"
-    spec.chmod(0o644)
-    spec.write_text(spec.read_text().replace('"positive"', json.dumps(HOSTILE)))
+    project.ok("bash", "-c", "printf 'Caf\\351' | git -c i18n.commitEncoding=none commit --quiet --allow-empty -F -")
     return project
+
+
+def copy(project: Project, folder: Path) -> Project:
+    """A copy of the project in which a test may change what it likes."""
+    shutil.copytree(project.folder, folder, symlinks=True)
+    return Project(folder)
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Put other content into a file that DVC may have linked from its cache."""
+    path.unlink()
+    path.write_bytes(content)
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +116,14 @@ def test_any_two_revisions_the_same_bytes_twice(project):
     assert b"| `params.yaml:quant` | `fp32` | `int8` |" in first[1]
 
 
-def test_what_data_and_git_say_is_shown_letter_by_letter(written):
+def test_what_data_and_git_say_is_shown_letter_by_letter(project, tmp_path):
     """Labels and commit subjects with HTML, Markdown and mentions do nothing, in HTML and in Markdown."""
-    text, outline = (written / "report.md").read_text(), Outline((written / "report.html").read_text())
+    clone = copy(project, tmp_path / "clone")
+    spec = clone.folder / "data/prepared/spec.json"
+    rewrite(spec, spec.read_bytes().replace(b'"positive"', json.dumps(HOSTILE).encode()))
+    assert "Undecided: accuracy" in make(clone, "small")
+    text, outline = (clone.folder / "report.md").read_text(), Outline((clone.folder / "report.html").read_text())
+    assert "not comparable: another task, or other labels" in text
     assert (outline.bad, outline.open) == ([], [])
     assert not [tag for tag, attributes in outline.tags if tag == "script" or "onerror" in attributes]
     assert "``" + HOSTILE.replace("|", r"\|") + "``" in text
@@ -179,8 +194,7 @@ def test_colours_stand_out(scheme):
 
 def test_what_the_cache_lacks_is_said(project, tmp_path):
     """Without a cached model, metrics of devices and data the report is made, and names them."""
-    clone = Project(tmp_path / "clone")
-    shutil.copytree(project.folder, clone.folder, symlinks=True)
+    clone = copy(project, tmp_path / "clone")
     shutil.rmtree(clone.folder / ".dvc/cache/files")
     answer = make(clone, "small")
     assert "Undecided: accuracy" in answer
@@ -192,32 +206,108 @@ def test_what_the_cache_lacks_is_said(project, tmp_path):
 
 def test_figures_of_another_model_are_not_shown(project, tmp_path):
     """A model that was exchanged after it was measured has no latency in the report, and a reason."""
-    clone = Project(tmp_path / "clone")
-    shutil.copytree(project.folder, clone.folder, symlinks=True)
+    clone = copy(project, tmp_path / "clone")
     model = clone.folder / "models/edge.onnx"
-    model.unlink()
     metadata = b"r\x06\n\x01a\x12\x01b"  # ModelProto.metadata_props: a = b
-    model.write_bytes((project.folder / "models/edge.onnx").read_bytes() + metadata)
-    assert "latency" not in make(clone, "HEAD").split("Budget")[0]
+    rewrite(model, model.read_bytes() + metadata)
+    answer = make(clone, "HEAD")
+    assert "latency" not in answer.split("Budget")[0]
+    assert "Unchanged: model size." in answer, "other bytes are not the same model"
     text = (clone.folder / "report.md").read_text().replace("\\", "")
     assert "workspace: metrics/devices/local.json is of another model than this run made" in text
 
 
 def test_a_change_after_the_run_is_said(project, tmp_path):
     """Settings edited after the run are not taken for those of the run."""
-    clone = Project(tmp_path / "clone")
-    shutil.copytree(project.folder, clone.folder, symlinks=True)
+    clone = copy(project, tmp_path / "clone")
     change(clone.folder / "params.yaml", quant="fp16")
     make(clone, "HEAD")
-    assert (
-        "dvc.lock is older than data/prepared, params.yaml.quant: dvc repro would run"
-        in (clone.folder / "report.md").read_text()
-    )
+    text = (clone.folder / "report.md").read_text()
+    assert "Not as in the last run: params.yaml.quant; dvc repro runs it again" in text
+
+
+def test_figures_edited_by_hand_are_said(project, tmp_path):
+    """A metrics file that is not the one of the run is named, and what was removed is no run's."""
+    clone = copy(project, tmp_path / "clone")
+    figures = clone.folder / "metrics/devices/local.json"
+    rewrite(figures, figures.read_bytes().replace(b'"p50": ', b'"p50": 0'))
+    (clone.folder / "models/edge.onnx").unlink()
+    answer = make(clone, "HEAD")
+    assert "Undecided: accuracy, model size" in answer
+    text = (clone.folder / "report.md").read_text().replace("\\", "")
+    assert re.search("Not as in the last run: .*metrics/devices", text)
+    assert "metrics/devices/local.json is not JSON" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "words"),
+    [
+        ("dvc.lock", "<<<<<<< HEAD\na: 1\n", "dvc.lock is not as DVC writes it: a conflict? docs/ci.md ends one"),
+        ("params.yaml", "quant: int8 : x\n", "params.yaml"),
+        ("dvc.yaml", "stages: [\n", "dvc.yaml"),
+    ],
+)
+def test_broken_files_are_one_line(project, tmp_path, path, content, words):
+    """Conflict marks and broken YAML: exit status 1 and one line that names the file."""
+    clone = copy(project, tmp_path / "clone")
+    (clone.folder / path).write_text(content)
+    result = clone.run(sys.executable, "-m", "edge.report", "HEAD")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert words in result.stderr
+
+
+def test_broken_results_are_said_and_the_rest_is_told(project, tmp_path):
+    """A model that is none and metrics that are not JSON leave gaps that have a reason."""
+    clone = copy(project, tmp_path / "clone")
+    rewrite(clone.folder / "models/edge.onnx", b"x")
+    (clone.folder / "metrics/train.json").write_text("{")
+    make(clone, "HEAD")
+    text = (clone.folder / "report.md").read_text().replace("\\", "")
+    assert "models/edge.onnx gives no answers to the test split (" in text
+    assert "metrics/train.json is not JSON" in text
+
+
+def test_a_looser_budget_is_said(project, tmp_path):
+    """Limits that differ from those before are named beside what they let through."""
+    clone = copy(project, tmp_path / "clone")
+    change(clone.folder / "params.yaml", budget__accuracy=0.01)
+    make(clone, "HEAD")
+    text = (clone.folder / "report.md").read_text().replace("\\", "")
+    assert re.search(r"The budget itself differs: accuracy [\d.]+ -> 0.01", text)
+
+
+def test_a_run_of_another_task_has_no_verdict(project, tmp_path):
+    """Accuracies of two tasks are both shown and not compared, whatever a device that was not run again says."""
+    clone = copy(project, tmp_path / "clone")
+    shutil.copy(clone.folder / "tasks/toy.py", clone.folder / "tasks/other.py")
+    shutil.copy(clone.folder / "configs/toy.yaml", clone.folder / "configs/other.yaml")
+    clone.ok("dvc", "exp", "run", "-S", "task=other", "-S", "configs/other.yaml:collect.rows=300", "quantize")
+    answer = make(clone, "HEAD")
+    assert "Undecided: accuracy" in answer
+    assert "Better: accuracy" not in answer and "Worse: accuracy" not in answer
+    text = (clone.folder / "report.md").read_text()
+    assert text.startswith("# other: ")
+    assert "not comparable: another task, or other labels" in text
+    assert "`tasks/other.py` | not in git" in text
+
+
+def test_a_device_of_an_evil_name_is_not_shown(project, tmp_path):
+    """A name in a dvc.lock that no devices.yaml could have names no file and reaches no page."""
+    clone = copy(project, tmp_path / "clone")
+    lock = clone.folder / "dvc.lock"
+    lock.write_text(lock.read_text().replace("device: local", 'device: ../../x"><h1>'))
+    clone.ok("git", "commit", "--quiet", "--all", "-m", "Evil")
+    make(clone, "small", "HEAD")
+    text = (clone.folder / "report.html").read_text()
+    assert "<h1>&#34;" not in text and "is no name of a device" in text
+    assert (Outline(text).bad, Outline(text).open) == ([], [])
 
 
 def test_a_name_that_is_no_revision_is_one_line(project):
     """An unknown revision is told in a line; so is one without a run."""
-    for names, words in ((["nosuch"], "nosuch is no commit"), (["HEAD", "HEAD~3"], "HEAD~3 has no dvc.lock")):
+    expected = {("nosuch",): "'nosuch' is no commit", ("HEAD", "HEAD~4"): "HEAD~4 has no dvc.lock"}
+    expected |= {("HEAD:dvc.lock",): "'HEAD:dvc.lock' is no commit", ("HEAD", ""): "'' is no commit"}
+    for names, words in expected.items():
         result = project.run(sys.executable, "-m", "edge.report", *names)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
         assert words in result.stderr
@@ -225,10 +315,9 @@ def test_a_name_that_is_no_revision_is_one_line(project):
 
 def test_by_default_the_run_before(project, tmp_path, monkeypatch):
     """HEAD while its run is another than the workspace's; the commit of the run before once this one is committed."""
-    clone = Project(tmp_path / "clone")
-    shutil.copytree(project.folder, clone.folder, symlinks=True)
+    clone = copy(project, tmp_path / "clone")
     monkeypatch.chdir(clone.folder)
-    before = clone.ok("git", "rev-parse", "HEAD~2").strip()
+    before = clone.ok("git", "rev-parse", "HEAD~3").strip()
     assert revisions.previous() == "HEAD"
     clone.ok(
         "git", "checkout", "--quiet", clone.ok("dvc", "exp", "list", "-A", "--sha-only").split()[-1], "--", "dvc.lock"
@@ -268,6 +357,7 @@ def test_two_runs_are_compared_through_their_common_baseline():
     assert high == pytest.approx(-48.9, abs=0.11)
     for other in ({"baseline_sha256": "x"}, {"board": {"machine": "Pi 5"}}, {"runtime": "litert"}):
         assert verdicts.since(before, measured(-51.0, -50.0, -49.0, **other), "threads_1")[1] == "undecided"
+        assert verdicts.since(before, before | other, "threads_1")[1] == "undecided", "the same model elsewhere"
     assert verdicts.since({}, after, "threads_1")[1] == "undecided"
     assert verdicts.since(after, after, "threads_1")[1] == "same"
 
@@ -276,12 +366,14 @@ def test_instructions_are_counted_and_have_no_noise():
     """On an emulated board fewer instructions are fewer, half a percent is none, and no latency is invented."""
 
     class Side:
-        def __init__(self, count: int):
-            self.devices = {"emulated-pi4": {"instructions": {"candidate": count}}}
+        def __init__(self, count: int, **others: str):
+            self.devices = {"emulated-pi4": {"instructions": {"candidate": count}} | others}
 
     for count, verdict in ((900_000, "fewer"), (1_003_000, "same"), (1_100_000, "more")):
         (change,) = verdicts.on_device("emulated-pi4", Side(1_000_000), Side(count))
         assert (change.what, change.verdict) == ("instructions on emulated-pi4", verdict)
+    (change,) = verdicts.on_device("emulated-pi4", Side(1_000_000), Side(800_000, wheels_sha256="newer"))
+    assert change.verdict == "undecided"
 
 
 @pytest.mark.parametrize(

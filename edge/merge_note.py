@@ -22,18 +22,24 @@ TIMEOUT_SECONDS = 30
 
 
 def put(text: str, url: str, project: int, merge_request: int, token: str) -> str:
-    """Make the note say ``text``; returns "added" or "updated". Raises GitlabError or RequestException."""
+    """Make the note say ``text``; returns "added" or "updated". Raises GitlabError or RequestException.
+
+    Of several notes of ours, that pipelines at the same time left, the first stays.
+    """
     body = f"{MARKER}\n\n{text}"
     with gitlab.Gitlab(url, private_token=token, timeout=TIMEOUT_SECONDS) as server:
         server.auth()
         request = server.projects.get(project, lazy=True).mergerequests.get(merge_request, lazy=True)
-        for note in request.notes.list(sort="asc", order_by="created_at", iterator=True):
-            if note.author["id"] == server.user.id and note.body.startswith(MARKER):
-                note.body = body
-                note.save()
-                return "updated"
-        request.notes.create({"body": body})
-        return "added"
+        notes = request.notes.list(sort="asc", order_by="created_at", iterator=True)
+        ours = [note for note in notes if note.author["id"] == server.user.id and note.body.startswith(MARKER)]
+        if not ours:
+            request.notes.create({"body": body})
+            return "added"
+        for note in ours[1:]:
+            note.delete()
+        ours[0].body = body
+        ours[0].save()
+        return "updated"
 
 
 def main() -> None:

@@ -13,23 +13,23 @@ from edge import errors, files, paths, tracking
 TARGET = Path("metrics.txt")
 
 
-def text(metrics: dict[str, float]) -> str:
-    """``metrics`` as ``tracking.metrics`` names them, a gauge a line; the device becomes a label."""
-    lines = sorted(line(*name.split("."), value=value) for name, value in metrics.items())
-    return "\n".join([*lines, "# EOF", ""])
+def text(metrics: dict[str, float], devices: list[str]) -> str:
+    """``metrics`` as ``tracking.metrics`` names them, a gauge a line; each of ``devices`` becomes a label."""
+    return "\n".join([*sorted(line(name, value, devices) for name, value in metrics.items()), "# EOF", ""])
 
 
-def line(first: str, *rest: str, value: float) -> str:
-    """One sample: name, label, value."""
-    label = ""
-    if first == "devices":
-        label, rest = f'{{device="{rest[0]}"}}', rest[1:]
-    return f"{re.sub('[^a-zA-Z0-9_]', '_', '_'.join(['edge', first, *rest]))}{label} {value!r}"
+def line(name: str, value: float, devices: list[str]) -> str:
+    """One sample: name, label, value. The name of a device may hold dots."""
+    found = max((device for device in devices if name.startswith(f"devices.{device}.")), key=len, default="")
+    label = f'{{device="{found}"}}' if found else ""
+    short = name.replace(f"devices.{found}.", "devices.", 1) if found else name
+    return f"edge_{re.sub('[^a-zA-Z0-9_]', '_', short)}{label} {value!r}"
 
 
 def main() -> None:
+    devices = [path.stem for path in paths.DEVICE_METRICS.glob("*.json")]
     with files.atomic(TARGET) as temporary:
-        temporary.write_text(text(tracking.metrics(paths.METRICS)))
+        temporary.write_text(text(tracking.metrics(paths.METRICS), devices))
 
 
 if __name__ == "__main__":

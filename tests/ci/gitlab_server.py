@@ -35,14 +35,25 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(201, self.server.notes[-1])
 
     def do_PUT(self) -> None:
-        body = self.body()
-        number = re.fullmatch(NOTES + r"/(\d+)", self.path)
-        note = next((note for note in self.server.notes if number and note["id"] == int(number[1])), None)
-        if note is None or note["author"]["id"] != USER or set(body) != {"body"}:
+        body, note = self.body(), self.note()
+        if note is None or set(body) != {"body"}:
             self.answer(404, {"message": "404 Not Found"})
             return
         note["body"] = body["body"]
         self.answer(200, note)
+
+    def do_DELETE(self) -> None:
+        if (note := self.note()) is None:
+            self.answer(404, {"message": "404 Not Found"})
+            return
+        self.server.notes.remove(note)
+        self.answer(204, {})
+
+    def note(self) -> dict | None:
+        """The note that the path names, where it is one of the token's user."""
+        number = re.fullmatch(NOTES + r"/(\d+)", self.path)
+        ours = (note for note in self.server.notes if note["author"]["id"] == USER)
+        return next((note for note in ours if number and note["id"] == int(number[1])), None)
 
     def body(self) -> dict:
         return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -53,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             status, content = 401, {"message": "401 Unauthorized"}
         if self.server.status:
             status, content = self.server.status, {"message": f"{self.server.status} of these tests"}
-        text = json.dumps(content).encode()
+        text = json.dumps(content).encode() if status != 204 else b""
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))

@@ -1,10 +1,13 @@
 """The jobs of .gitlab-ci.yml run on the toy task: merge requests, the default branch, schedules."""
 
+import base64
 import json
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import jsonschema
@@ -140,6 +143,7 @@ def test_every_dependency_of_a_stage_starts_the_pipeline(ci):
         missing = [dep for dep in deps if dep not in changes and f"{dep.split('/')[0]}/**/*" not in changes]
         assert missing == []
     assert not any(pattern.startswith(("docs", "README", "**", "*")) for pattern in changes)
+    assert ci["variables"]["EDGE_INPUTS"].split() == [pattern.removesuffix("/**/*") for pattern in changes]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +207,15 @@ def test_the_next_push_updates_the_note(better, gitlab):
     assert gitlab.asked[-1] == f"PUT {gitlab_server.NOTES}/{gitlab.notes[-1]['id']}"
     assert len(gitlab.notes) == count
     assert "| quant" in gitlab.notes[-1]["body"]
+
+
+def test_notes_that_were_doubled_become_one(better, gitlab):
+    """Two notes of ours, of pipelines at the same time, are one after the next; those of others stay."""
+    count = len(gitlab.notes)
+    gitlab.add(gitlab_server.USER, f"{merge_note.MARKER} twice")
+    assert better.run("note") == 0
+    assert len(gitlab.notes) == count
+    assert [note["author"]["id"] for note in gitlab.notes] == [3, 3, gitlab_server.USER]
 
 
 def test_a_failing_server_fails_the_note_job_alone(better, gitlab):
@@ -330,8 +343,59 @@ def test_other_results_in_between_are_not_overwritten(hub, merged):
     lock.write_text(re.sub(r"md5: [0-9a-f]{8}", "md5: 00000000", lock.read_text()))
     hub.commit(project, "Other results", "main")
     assert pipeline.run("release") == 1
-    assert "main moved on with other results" in pipeline.log("release")
+    assert "main moved on with other code, data or results" in pipeline.log("release")
     assert hub.clone("still").ok("git", "log", "-1", "--format=%s").strip() == "Other results"
+
+
+def test_a_push_that_is_refused_says_so(hub, merged):
+    """Where nobody pushed and the server refuses, release names the token, not somebody else's results."""
+    pipeline, _ = merged
+    project = hub.clone("back")
+    head = Project(pipeline.folder).ok("git", "rev-parse", "HEAD").strip()
+    project.ok("git", "push", "--quiet", "--force", "origin", f"{head}:main")
+    hook = hub.repository / "hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho not allowed to push\nexit 1\n")
+    hook.chmod(0o755)
+    try:
+        assert pipeline.run("release") == 1
+    finally:
+        hook.unlink()
+    assert "not allowed to push" in pipeline.log("release")
+    assert "did not take the results, see above: EDGE_PUSH_TOKEN" in pipeline.log("release")
+    assert "moved on" not in pipeline.log("release")
+
+
+def test_the_push_uses_its_own_token(ci, tmp_path):
+    """Where the runner puts the job's token into every address, the results still go with EDGE_PUSH_TOKEN."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(base64.b64decode((self.headers["Authorization"] or "").removeprefix("Basic ")).decode())
+            self.send_response(401 if seen[-1] in ("", "edge:") else 403)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+
+        def log_message(self, *_) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        project = Project(tmp_path)
+        project.ok("git", "init", "--quiet")
+        project.ok("git", *WHO, "commit", "--quiet", "--allow-empty", "-m", "A run")
+        job = f"http://gitlab-ci-token:job@127.0.0.1:{server.server_port}"
+        project.ok("git", "config", f"url.{job}.insteadOf", address)
+        project.ok(
+            "git", "config", "credential.helper", "!f() { echo username=gitlab-ci-token; echo password=job; }; f"
+        )
+        script = next(line for line in ci["release"]["script"] if "push()" in line)
+        lines = script[script.index("login=") : script.index("push || {")] + "push"
+        variables = {"CI_PROJECT_URL": f"{address}/edge", "CI_DEFAULT_BRANCH": "main", "EDGE_PUSH_TOKEN": "push-token"}
+        project.run("bash", "-c", lines, **variables, GIT_TERMINAL_PROMPT="0")
+        server.shutdown()
+    assert set(seen) - {"", "edge:"} == {"edge:push-token"}
 
 
 def test_a_conflict_of_results_is_one_command(toy, tmp_path):
@@ -355,9 +419,11 @@ def test_a_conflict_of_results_is_one_command(toy, tmp_path):
 
 def test_openmetrics_text():
     """A gauge a line, the device as label, what a name may not hold replaced, and the end marked."""
-    text = openmetrics.text({"train.test.macro-f1": 0.5, "devices.pi4.latency.threads_1.p50": 2.0, "data.rows": 3.0})
+    metrics = {"train.test.macro-f1": 0.5, "devices.pi4.latency.threads_1.p50": 2.0, "data.rows": 3.0}
+    text = openmetrics.text(metrics | {"devices.pi4.lab.bytes": 7.0}, ["pi4", "pi4.lab"])
     lines = [
         "edge_data_rows 3.0",
+        'edge_devices_bytes{device="pi4.lab"} 7.0',
         'edge_devices_latency_threads_1_p50{device="pi4"} 2.0',
         "edge_train_test_macro_f1 0.5",
     ]

@@ -9,7 +9,6 @@
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: repro test gate report reproduce bench lock clean setup
 

@@ -11,9 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evaluation.failure import STATE
-
 from benchmarks.clone import row
+from device.failure import STATE
 from edge.boards import evaluation
 from tests.device import models
 

@@ -119,8 +119,10 @@ def measure(job: dict, child: Children) -> dict:
             state = board.summary(samples)
             return {"attempts": attempt, "passes": passes, "rejected": rejected, "state": state}
         rejected.append("; ".join(reasons))
-        say(f"attempt {attempt} of {limits['attempts']} is not to be trusted: {rejected[-1]}")
-        if attempt < limits["attempts"]:
+        last = attempt == limits["attempts"]
+        pause = "" if last else f"; the next one in {limits['cooldown_s']:g} s"
+        say(f"attempt {attempt} of {limits['attempts']} is not to be trusted: {rejected[-1]}{pause}")
+        if not last:
             time.sleep(limits["cooldown_s"])
     raise Failure(STATE, f"no measurement can be trusted, {limits['attempts']} were made: {rejected[-1]}")
 
@@ -137,16 +139,20 @@ def run(bundle: Path, results: Path, words: list[str], held: tuple[int, ...]) ->
     child("preflight")
     report = json.loads(child.read("board.json")) | {"bundle": digest, "run_id": results.name}
     report["model_sha256"] = sha256(bundle / job["candidate"])
+    say("computing the outputs")
     child("outputs")
     kept = ["outputs.npy", "steps.npz"]
     if job["instructions"]:
+        say("counting instructions")
         child("count")
         report["instructions"] = json.loads(child.read("instructions.json"))
     else:
+        say(f"measuring, in {job['repeats']} processes for each number of threads")
         report["peak_memory_mb"] = {role: child("memory", role) for role in ("candidate", "baseline")}
         report |= measure(job, child)
         kept.append("series.csv")
         if job["soak_minutes"]:
+            say(f"soaking for {job['soak_minutes']:g} minutes")
             child("soak", min(job["threads"], os.cpu_count() or 1))
             samples = json.loads(child.read("soak.json"))["samples"]
             if reasons := board.judge(samples, job["limits"], heat=False):

@@ -18,6 +18,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         stop(str(error), error.status)
+    except KeyboardInterrupt:
+        stop("interrupted: nothing is half written, run the same command again", 130)
     except FileNotFoundError as error:
         stop(f"{error.filename} is missing: install it if it is a program; `dvc repro` makes what a stage needs")
     except OSError as error:

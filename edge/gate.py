@@ -22,6 +22,7 @@ COST = (sys.float_info.min, sys.float_info.max)  # nothing costs nothing
 RANGES = {"accuracy": (0, 1), "accuracy_drop": (-1, 1)}
 DECIMALS = 9  # 0.92 - 0.9 is 0.020000000000000018
 NO_BOARD = "no real board was at hand"
+NO_P95 = "a number of threads has no p95: it needs 130 inferences, evaluate_on_device.repeats x runs"
 
 
 class Row(NamedTuple):
@@ -96,9 +97,9 @@ def judge_all(budget: settings.Budget, label: str, found: dict[str, Measured], q
         judged += [judge(asked, "accuracy", name, at(one.content, label)) for name, one in found.items()]
     if "accuracy_drop" in asked:
         ours = paths.EDGE.is_file() and at(quantized, "model_sha256") == files.sha256(paths.EDGE)
-        note = "" if ours else f"{QUANTIZE} is missing or of another model: run dvc repro"
+        why = "not measured" if ours else f"{QUANTIZE} is missing or of another model: run dvc repro"
         drop = at(quantized, f"{label}_drop") if ours else None
-        judged.append(judge(asked, "accuracy_drop", str(paths.EDGE), drop, note))
+        judged.append(judge(asked, "accuracy_drop", str(paths.EDGE), drop, missing=why))
     if "bytes" in asked:
         used = {at(one.content, "model") for one in found.values()}
         for path in paths.SHIPPED:
@@ -107,11 +108,11 @@ def judge_all(budget: settings.Budget, label: str, found: dict[str, Measured], q
     return judged + time(asked, found) + memory(asked, found)
 
 
-def judge(asked: dict, name: str, place: str, value: Any, note: str = "") -> Row:
-    """Hold one figure, as it was read from a file, to its limit."""
+def judge(asked: dict, name: str, place: str, value: Any, note: str = "", missing: str = "not measured") -> Row:
+    """Hold one figure, as it was read from a file, to its limit; ``missing`` is the note where it is none."""
     least, most = RANGES.get(name, COST)
     if type(value) not in (int, float) or not least <= value <= most:
-        return Row(name, place, asked[name], None, False, note or "not measured")
+        return Row(name, place, asked[name], None, False, missing)
     value = round(value, DECIMALS)
     met = operator.ge if name == "accuracy" else operator.le
     return Row(name, place, asked[name], value, met(value, asked[name]), note)
@@ -122,8 +123,8 @@ def time(asked: dict, found: dict[str, Measured]) -> list[Row]:
     real, emulated, local = (of_transport(found, transport) for transport in ("ssh", "emulated", "local"))
     if "latency_p95_ms" not in asked:
         if "instructions" in asked and not emulated:
-            note = "no emulated board is named in device: name one, or set latency_p95_ms instead"
-            return [judge(asked, "instructions", "", None, note)]
+            why = "no emulated board is named in device: name one, or set latency_p95_ms instead"
+            return [judge(asked, "instructions", "", None, missing=why)]
         return [instructions(asked, name, one) for name, one in emulated.items() if "instructions" in asked]
     if real:
         return [latency(asked, name, one) for name, one in real.items()]
@@ -131,17 +132,18 @@ def time(asked: dict, found: dict[str, Measured]) -> list[Row]:
         return [latency(asked, name, one, NO_BOARD) for name, one in local.items()]
     if "instructions" in asked:
         return [instructions(asked, name, one, NO_BOARD) for name, one in emulated.items()]
-    note = f"{NO_BOARD}, and the emulated one has no latency: set budget.instructions"
-    return [judge(asked, "latency_p95_ms", name, None, note) for name in emulated]
+    why = f"{NO_BOARD}, and the emulated one has no latency: set budget.instructions"
+    return [judge(asked, "latency_p95_ms", name, None, missing=why) for name in emulated]
 
 
 def latency(asked: dict, name: str, one: Measured, note: str = "") -> Row:
     """The least p95 of the candidate over numbers of threads; not measured where any of them lacks it."""
     figures = at(one.content, "latency")
     counts = figures.values() if isinstance(figures, dict) else ()
-    each = [judge(asked, "latency_p95_ms", name, at(count, "candidate_ms", "p95"), note) for count in counts]
+    each = [judge(asked, "latency_p95_ms", name, at(count, "candidate_ms", "p95")) for count in counts]
     whole = each and all(row.measured is not None for row in each)
-    return judge(asked, "latency_p95_ms", name, min(row.measured for row in each) if whole else None, note)
+    least = min(row.measured for row in each) if whole else None
+    return judge(asked, "latency_p95_ms", name, least, note, NO_P95 if counts else "not measured")
 
 
 def instructions(asked: dict, name: str, one: Measured, note: str = "") -> Row:
@@ -155,7 +157,8 @@ def memory(asked: dict, found: dict[str, Measured]) -> list[Row]:
         return []
     best = of_transport(found, "ssh") or of_transport(found, "local")
     if not best:
-        return [judge(asked, "memory_mb", "", None, "only emulated boards, which have none: name another in device")]
+        why = "only emulated boards, which have none: name another in device, such as [emulated-pi4, local]"
+        return [judge(asked, "memory_mb", "", None, missing=why)]
     peaks = {name: at(one.content, "peak_memory_mb", "candidate") for name, one in best.items()}
     note = "" if of_transport(found, "ssh") else NO_BOARD
     return [judge(asked, "memory_mb", name, peak, note) for name, peak in peaks.items()]
@@ -181,7 +184,7 @@ def describe(row: Row) -> str:
 
 def number(value: float | None) -> str:
     """A figure in as many digits as a person reads; "none" for None."""
-    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) and value < 1e6 else f"{value:.0f}"
 
 
 def table(judged: list[Row], markdown: bool) -> str:

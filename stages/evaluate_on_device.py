@@ -123,13 +123,16 @@ def one(name: str, split: shards.Split, config, task) -> UserError | None:
         return failed(name, error)
     for threads, figures in metrics.get("latency", {}).items():
         print(f"{name}: {threads.replace('_', ' ')}: {figures['says']} than the fp32 model", file=sys.stderr)
+    if counts := metrics.get("instructions"):
+        change = f"{counts['change_percent']:+.1f} % against the fp32 model"
+        print(f"{name}: {counts['candidate']:,.0f} instructions an inference, {change}", file=sys.stderr)
     return None
 
 
 def failed(name: str, error: Exception) -> UserError:
     """The error of a device, with its name; of one that nobody foresaw, with its type."""
     said = str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}"
-    return UserError(f"{name}: {said}", getattr(error, "status", 1))
+    return UserError(f"{name}: {said.removeprefix(f'{name}: ')}", getattr(error, "status", 1))
 
 
 def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[UserError]:

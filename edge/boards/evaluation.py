@@ -161,6 +161,8 @@ def measured(metrics: Path) -> dict:
     try:
         content = json.loads(metrics.read_text())
         digest = files.sha256(next(path for path in paths.SHIPPED if str(path) == content["model"]))
+    except FileNotFoundError as error:
+        raise UserError(f"{metrics} cannot be used, run dvc repro: {error.filename} is missing") from None
     except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
         raise UserError(f"{metrics} cannot be used, run dvc repro: {error!r}") from None
     if content.get("model_sha256") != digest:

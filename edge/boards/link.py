@@ -1,6 +1,7 @@
 """An open way to a board: programs that run there, folders that go over and come back, and what each failure means."""
 
 import collections
+import contextlib
 import os
 import re
 import shlex
@@ -10,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import psutil
 
 from edge.errors import UserError
 
@@ -31,6 +34,7 @@ FAILURES = (
     ),
     ((255,), "host key is known", "its host key is unknown: connect once by hand with ssh and accept it"),
     ((255,), "Host key verification failed", "its host key is not the known one: connect once by hand with ssh"),
+    ((255,), "Could not resolve hostname", "no such host: ~/.ssh/config wants an entry `Host` of this name"),
     ((255,), "Permission denied", "it refused the login: ssh-copy-id installs your key there"),
     ((12, 127), "not found", "rsync is missing there: sudo apt install rsync"),
     ((2, 12), "is your shell clean", "its login shell prints text in a start-up file, which breaks rsync: silence it"),
@@ -94,23 +98,32 @@ class Link:
             errors="replace",
         ) as process:
             try:
-                process.stdin.write(script)
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # it ended without reading: its status says why
-            for line in process.stdout:
-                if found := re.fullmatch(r"RC=(\d{1,3})", line.strip()):
-                    status = int(found[1])
-                elif line.strip():
-                    lines.append("".join(letter if letter.isprintable() else "?" for letter in line.strip()))
-                    if show:
-                        sys.stderr.write(f"{self.name}: {lines[-1]}\n")
+                with contextlib.suppress(BrokenPipeError):  # it ended without reading: its status says why
+                    process.stdin.write(script)
+                    process.stdin.close()
+                for line in process.stdout:
+                    if found := re.fullmatch(r"RC=(\d{1,3})", line.strip()):
+                        status = int(found[1])
+                    elif line.strip():
+                        lines.append("".join(letter if letter.isprintable() else "?" for letter in line.strip()))
+                        if show:
+                            sys.stderr.write(f"{self.name}: {lines[-1]}\n")
+            except KeyboardInterrupt:
+                stop(process.pid)
+                raise
         if status is None:
             text = f"{self.name}: {explain(process.returncode, chr(10).join(lines))}{lost}"
             raise UserError(text, process.returncode)
         if status:
             raise UserError(f"{self.name}: {ended(status, words, timeout, lines[-1])}", status)
         return list(lines)
+
+
+def stop(pid: int) -> None:
+    """Kill what a process of this machine started, and all that these started: a process group does not hold them."""
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def ended(status: int, words: list[str], timeout: int, last: str) -> str:

@@ -48,11 +48,18 @@ class Comparison:
 
     @property
     def text(self) -> str:
-        """The comparison for a person: "faster by 12 % ± 2", "undecided: slower by 0.3 % ± 0.8"."""
+        """The comparison for a person: "faster by 12 % ± 2", "undecided: slower by 0.3 % ± 0.8".
+
+        An interval whose middle is elsewhere, as a wide one of ratios is, is given by its ends: "slower by 112 % (13 to
+        296)".
+        """
         half = 50 * (self.high - self.low)
         digits = max(0, -math.floor(math.log10(max(half, 0.01))))
-        direction = "faster" if self.change < 0 else "slower"
-        amount = f"{direction} by {abs(100 * self.change):.{digits}f} % ± {half:.{digits}f}"
+        sign, direction = (-100, "faster") if self.change < 0 else (100, "slower")
+        low, high = sorted((sign * self.low, sign * self.high))
+        lopsided = abs(low + high - 2 * sign * self.change) > half / 2
+        ends = f"({low:.{digits}f} to {high:.{digits}f})" if lopsided else f"± {half:.{digits}f}"
+        amount = f"{direction} by {sign * self.change:.{digits}f} % {ends}"
         return amount if self.verdict != "undecided" else f"undecided: {amount}"
 
 

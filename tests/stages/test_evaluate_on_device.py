@@ -181,7 +181,7 @@ def test_a_name_becomes_a_file_in_its_folder_or_nothing(project):
     [
         ({"python": "no-python"}, "cannot be started"),
         ({"root": "/proc/edge"}, "/proc/edge"),
-        ({"transport": "ssh", "host": "board", "ssh_config": "/dev/null"}, "cannot be reached"),
+        ({"transport": "ssh", "host": "board", "ssh_config": "/dev/null"}, "no such host"),
     ],
 )
 def test_failure_leaves_earlier_metrics(project, split, changes, says):

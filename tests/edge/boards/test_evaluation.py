@@ -4,10 +4,12 @@ import os
 import shlex
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
@@ -18,6 +20,7 @@ from edge.errors import UserError
 from tests.device import models
 from tests.device.models import entry, local, ssh
 from tests.edge.boards import sshd
+from tests.imports import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def evaluate(board: devices.Device, model: Path) -> evaluation.Results:
 def python(folder: Path, *lines: str) -> str:
     """A Python interpreter that runs shell ``lines`` before the runner: bundle and results are in $bundle, $results."""
     path = folder / "python"
-    args = 'case "$3" in evaluation.runner) bundle=$4 results=$5'
+    args = 'case "$3" in device.runner) bundle=$4 results=$5'
     path.write_text("\n".join(("#!/bin/sh", args, *lines, ";; esac", f'exec {shlex.quote(sys.executable)} "$@"', "")))
     path.chmod(0o755)
     return str(path)
@@ -177,7 +180,7 @@ def test_link_cut_once_is_retried(tmp_path, model):
 
 def test_link_cut_while_measuring(tmp_path, model):
     """A connection that dies during the measurement is an error that says to run again."""
-    cut = 'case "$SSH_ORIGINAL_COMMAND" in *evaluation.runner*) kill -9 $PPID;; esac'
+    cut = 'case "$SSH_ORIGINAL_COMMAND" in *device.runner*) kill -9 $PPID;; esac'
     with sshd.server(tmp_path / "sshd", f'ForceCommand {cut}; eval "$SSH_ORIGINAL_COMMAND"') as (config, _):
         assert "run it again" in message(ssh(tmp_path, config), model)
 
@@ -192,13 +195,13 @@ def test_results_of_another_model(tmp_path, server, model):
     """A board that runs another bundle than the one sent is found out by the model's sha256."""
     other = models.work(models.linear(tmp_path / "other.onnx", seed=9))
     evaluation.make_bundle(tmp_path / "foreign", local(tmp_path), other)
-    swap = f'export PYTHONPATH={tmp_path}/foreign; set -- -P -m evaluation.runner {tmp_path}/foreign "$results"'
+    swap = f'export PYTHONPATH={tmp_path}/foreign; set -- -P -m device.runner {tmp_path}/foreign "$results"'
     assert "results are of another model" in message(ssh(tmp_path, server[0], python=python(tmp_path, swap)), model)
 
 
 def test_results_of_another_run(tmp_path, model):
     """Results whose run id is not the one sent are refused."""
-    run = f'{shlex.quote(sys.executable)} -P -m evaluation.runner "$bundle" {tmp_path}/old'
+    run = f'{shlex.quote(sys.executable)} -P -m device.runner "$bundle" {tmp_path}/old'
     swap = f'{run} && cp -r {tmp_path}/old "$results"; exit'
     assert "results are of another run" in message(local(tmp_path, python=python(tmp_path, swap)), model)
 
@@ -284,7 +287,7 @@ def test_words_are_quoted(tmp_path, server):
 
 def test_devices_yaml_of_the_project():
     """The project's own devices.yaml has a valid local device and a valid Pi."""
-    path = Path(__file__).parents[2] / "devices.yaml"
+    path = ROOT / "devices.yaml"
     assert isinstance(devices.load("local", path), devices.Local)
     assert isinstance(devices.load("pi4", path), devices.Ssh)
 
@@ -327,3 +330,24 @@ def test_measured_guards_the_model(tmp_path, monkeypatch):
     files.write_json(metrics, content | {"model": "/etc/passwd"})
     with pytest.raises(UserError, match="cannot be used, run dvc repro"):
         evaluation.measured(metrics)
+
+
+RUN = """
+from edge import errors
+from edge.boards.link import Link
+here = Link("here", "/tmp", lambda script: ["sh", "-c", script])
+errors.run(lambda: here.run(["sh", "-c", "sleep 1000 & echo ready; sleep 1000"], 2000, show=True))
+"""
+
+
+def test_an_interrupt_leaves_no_process_here():
+    """Ctrl-C in a run on this machine: one line, status 130, and nothing that it started is alive."""
+    words = [sys.executable, "-c", RUN]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True) as process:
+        assert process.stderr.readline() == "here: ready\n"
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len([child for child in children if child.name() == "sleep"]) == 2
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert process.stderr.read().startswith("error: interrupted")
+    assert psutil.wait_procs(children, timeout=20)[1] == []

@@ -121,6 +121,8 @@ def test_the_unit_of_time_does_not_matter():
         ((0.003, -0.005, 0.011), "undecided: slower by 0.3 % ± 0.8"),
         ((-0.004, -0.0042, -0.0038), "undecided: faster by 0.40 % ± 0.02"),
         ((0, 0, 0), "undecided: slower by 0.00 % ± 0.00"),
+        ((1.12, 0.13, 2.96), "slower by 112 % (13 to 296)"),
+        ((-0.5, -0.8, -0.4), "faster by 50 % (40 to 80)"),
     ],
 )
 def test_a_comparison_reads_as_a_sentence(comparison, text):

@@ -4,12 +4,11 @@ import csv
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests import npm
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "node_modules/gitlab-ci-local/src/index.js"
@@ -18,16 +17,8 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def install() -> None:
-    """Install what package-lock.json names, unless it is there; skip where there is no Node.js or it is too old."""
-    node = shutil.which("node")
-    if not node or not shutil.which("npm"):
-        pytest.skip("NO JOB OF .gitlab-ci.yml WAS RUN: node or npm is missing")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version[1:].split(".")[0]) < 18:
-        pytest.skip(f"NO JOB OF .gitlab-ci.yml WAS RUN: node {version} is too old, 18 is needed")
-    there = HERE / "node_modules/.package-lock.json"
-    if not there.exists() or there.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, check=True)
+    """Install gitlab-ci-local; skips where that is not possible."""
+    npm.install(HERE, "no job of .gitlab-ci.yml was run")
 
 
 class Pipeline:

@@ -137,7 +137,7 @@ def test_metadata_are_read_without_tensorflow(tmp_path):
     path = tmp_path / "model.tflite"
     tflite.to_tflite(pictures(), PICTURES, ENTRIES, path)
     code = (
-        "import sys, pathlib; from edge import tflite\n"
+        "import sys, pathlib; from edge.models import tflite\n"
         "print(tflite.read_metadata(pathlib.Path(sys.argv[1]))['task'], 'tensorflow' in sys.modules)"
     )
     words = [sys.executable, "-c", code, path]
@@ -147,7 +147,7 @@ def test_metadata_are_read_without_tensorflow(tmp_path):
 def test_the_same_model_gives_the_same_bytes(tmp_path):
     """Another process writes the same file."""
     code = (
-        "import sys, pathlib; from edge import tflite; from tests.edge import test_tflite as t\n"
+        "import sys, pathlib; from edge.models import tflite; from tests.edge.models import test_tflite as t\n"
         "tflite.to_tflite(t.sound('ds_cnn'), t.SPEC, t.ENTRIES, pathlib.Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "other"], cwd=ROOT, capture_output=True, check=True)

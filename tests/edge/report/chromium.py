@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import npm
+
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
 QUIET += ("--disable-background-networking", "--disable-component-update", "--virtual-time-budget=60000")
 QUIET += ("--host-resolver-rules=MAP * ~NOTFOUND",)  # nothing leaves this machine
@@ -39,11 +41,8 @@ def requests(page: Path, profile: Path) -> set[str]:
 
 def violations(page: Path, folder: Path, *options: str) -> list:
     """What axe-core finds against a page: rule and first element; skips where npm or Chromium are missing."""
+    npm.install(AXE, "the report's accessibility was not checked")
     program = AXE / "node_modules/axe-core/axe.min.js"
-    if not program.exists():
-        if not shutil.which("npm"):
-            pytest.skip("THE REPORT'S ACCESSIBILITY WAS NOT CHECKED: npm is missing (packages.txt)")
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=AXE, check=True)
     run = """axe.run().then(found => {
         const result = document.createElement("output");
         result.textContent = JSON.stringify(found.violations.map(one => [one.id, one.nodes[0].target]));

@@ -25,6 +25,5 @@ def install(folder: Path, untested: str) -> None:
     done = subprocess.run(INSTALL, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode or not there.exists():
         shutil.rmtree(folder / "node_modules", ignore_errors=True)
-        pytest.skip(
-            f"{untested.upper()}: npm ci in {folder} could not fetch its packages: {done.stderr.strip()[-300:]}"
-        )
+        reason = " ".join(done.stderr.split())[-200:]
+        pytest.skip(f"{untested.upper()}: npm ci in {folder} could not fetch its packages: {reason}")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -333,6 +334,8 @@ def test_measured_guards_the_model(tmp_path, monkeypatch):
 
 
 RUN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with SIGINT ignored
 from edge import errors
 from edge.boards.link import Link
 here = Link("here", "/tmp", lambda script: ["sh", "-c", script])
@@ -347,7 +350,12 @@ def test_an_interrupt_leaves_no_process_here():
         assert process.stderr.readline() == "here: ready\n"
         children = psutil.Process(process.pid).children(recursive=True)
         assert len([child for child in children if child.name() == "sleep"]) == 2
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        try:
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(timeout=20) == 130
+            assert psutil.wait_procs(children, timeout=20)[1] == []
+        finally:
+            for one in (process, *children):
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         assert process.stderr.read().startswith("error: interrupted")
-    assert psutil.wait_procs(children, timeout=20)[1] == []

@@ -62,6 +62,7 @@ def evaluate(device: devices.Device, work: Work) -> Results:
         child = device.child(bundle_there, site_there)
         path = ":".join(filter(None, (bundle_there, site_there)))
         caches = [f"PYTHONPATH={path}", f"PYTHONPYCACHEPREFIX={link.root}/bytecode/{digest}"]
+        caches.append("PYTHONDONTWRITEBYTECODE=")  # else every job compiles all that it imports anew
         words = [
             "env",
             *caches,

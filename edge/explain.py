@@ -74,15 +74,23 @@ def find_run(path: Path) -> Run | None:
     """The first commit, on any branch or in any DVC experiment, whose dvc.lock lists the bytes of this file."""
     with open(path, "rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    search = ("log", "--all", "--reverse", "--diff-merges=first-parent", "--format=%H", f"-S{md5}", "--", ":/dvc.lock")
+    search = ("log", "--all", "--reverse", "--diff-merges=first-parent", "--no-patch", "--format=%H", f"-S{md5}")
+    search += ("--", ":/dvc.lock")
     for commit in provenance.git(*search).split():
-        lock = YAML(typ="safe", pure=True).load(provenance.git("show", f"{commit}:dvc.lock")) or {}
-        stages = lock.get("stages", {})
+        stages = content(commit, "dvc.lock").get("stages", {})
         for name, stage in stages.items():
             for output in stage.get("outs", []):
                 if output.get("md5") == md5:
                     return Run(commit, name, output["path"], parameters(stages, upstream(stages, name)))
     return None
+
+
+def content(commit: str, file: str) -> dict:
+    """A YAML file as a commit has it; empty where it is not there or cannot be read."""
+    try:
+        return YAML(typ="safe", pure=True).load(provenance.git("show", f"{commit}:{file}")) or {}
+    except YAMLError:
+        return {}
 
 
 def upstream(stages: dict, *names: str) -> list[str]:
@@ -145,11 +153,8 @@ def edited(run: Run) -> list[str]:
     """Parameters that the files in the commit of the run have other than the run itself, ``<file>:<key>``."""
     found = []
     for file, values in run.params.items():
-        try:
-            content = YAML(typ="safe", pure=True).load(provenance.git("show", f"{run.commit}:{file}")) or {}
-        except YAMLError:
-            content = {}
-        found += [f"{file}:{key}" for key, value in values.items() if content.get(key) != value]
+        there = content(run.commit, file)
+        found += [f"{file}:{key}" for key, value in values.items() if there.get(key) != value]
     return found
 
 

@@ -112,6 +112,19 @@ def test_settings_edited_after_the_run_are_named(head):
     assert "set them as above: params.yaml:seed" in explain.explain(model)
 
 
+def test_a_conflict_that_was_committed_does_not_stop_the_search(head):
+    """A dvc.lock in history that is no YAML and names the file is passed over."""
+    model = described(Path("a.onnx"), git_commit=head, task="toy")
+    md5 = hashlib.md5(model.read_bytes()).hexdigest()
+    Path("dvc.lock").write_text(f"<<<<<<< HEAD\n  md5: {md5}\n=======\n: {{\n")
+    git("add", "dvc.lock")
+    git("commit", "--quiet", "-m", "Conflict")
+    Path("dvc.lock").unlink()
+    git("commit", "--quiet", "--all", "-m", "Gone")
+    run = commit_lock(model)
+    assert explain.find_run(model).commit == run
+
+
 def test_from_a_subfolder_and_outside_of_git(head, tmp_path_factory, monkeypatch):
     """The repository is found from its folders; without one the entries are printed, and no command."""
     model = described(Path("a.onnx"), git_commit=head, task="toy").resolve()

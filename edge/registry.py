@@ -20,12 +20,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from edge import errors, files, gate, paths, provenance, settings, tracking
+from edge import errors, files, gate, paths, provenance, settings, status, tracking
 from edge.errors import UserError
 from edge.explain import printable
 
@@ -67,13 +65,8 @@ def check() -> None:
     So the commit in the audit line holds what let the model pass.
     """
     changed = provenance.git("diff", "--name-only", "HEAD").splitlines()
-    try:
-        status = Repo().status(["quantize", "evaluate-on-device"])
-    except DvcException as error:
-        raise UserError(str(error)) from None
-    for lines in status.values():
-        for states in (line.get("changed outs", {}) for line in lines if isinstance(line, dict)):
-            changed += [path for path, state in states.items() if state in ("modified", "new")]
+    outputs = status.changes("quantize", "evaluate-on-device")["changed outs"]
+    changed += [path for path, state in outputs.items() if state in ("modified", "new")]
     if changed:
         raise UserError(f"not as committed: {', '.join(dict.fromkeys(changed))}: dvc repro, git commit, then promote")
     gate.check()

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from dvc.scm import RevError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from edge import explain, files, paths, provenance, shards, tracking
+from edge import explain, files, paths, provenance, shards, status, tracking
 from edge.boards import devices
 from edge.errors import UserError
 from edge.models import ort
@@ -114,17 +113,7 @@ class Revision:
 
         Empty for any other revision. Raises UserError where DVC cannot read the project.
         """
-        if self.files is not None or not self.stages:
-            return {}
-        try:
-            status = Repo().status()
-        except DvcException as error:
-            raise UserError(f"{self.name}: {error}") from None
-        found: dict[str, dict[str, str]] = {"changed deps": {}, "changed outs": {}}
-        for lines in status.values():
-            for kind, states in (item for line in lines if isinstance(line, dict) for item in line.items()):
-                found[kind] |= tracking.flat(states)
-        return found
+        return status.changes() if self.files is None and self.stages else {}
 
     @cached_property
     def labels(self) -> tuple[str, ...] | None:

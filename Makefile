@@ -21,10 +21,10 @@ test: setup
 	pytest
 
 gate: setup
-	python -m edge.gate
+	python -m commands.gate
 
 report: setup
-	python -m edge.report
+	python -m commands.report
 
 reproduce: setup
 	python -m benchmarks.reproduce

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.clone import row
 from device.failure import STATE
-from edge.boards import evaluation
+from edge.devices import evaluation
 from tests.device import models
 
 TRIALS = 20
@@ -37,7 +37,7 @@ def rejected(folder: Path, bundle: Path, fault: str, call: int) -> bool:
     (folder / "vcgencmd").chmod(0o755)
     environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(bundle)}
     environment["PYTHONPYCACHEPREFIX"] = f"{bundle}-bytecode"
-    words = [sys.executable, "-P", "-m", "device.runner", bundle, folder / "results"]
+    words = [sys.executable, "-P", "-m", "device.measure.runner", bundle, folder / "results"]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, STATE):
         sys.exit(done.stderr)

@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 
 from benchmarks.clone import ROOT, row
-from edge import paths
-from edge.models import quantization
-from edge.shards import Split
+from edge.core import paths
+from edge.data.shards import Split
+from edge.models.compression import schemes
 
 CLIPS = (500, 5000)
 
@@ -26,7 +26,7 @@ def quantize(model: Path, clips: Path) -> float:
     stored = np.load(clips, mmap_mode="r", allow_pickle=False)
     split = Split(stored, np.zeros(len(stored), np.int64), 1 / 32768)
     with tempfile.TemporaryDirectory() as folder:
-        quantization.int8(model, Path(folder, "edge.onnx"), split, SimpleNamespace(per_channel=True, batch=32))
+        schemes.int8(model, Path(folder, "edge.onnx"), split, SimpleNamespace(per_channel=True, batch=32))
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 

@@ -14,8 +14,8 @@ import onnx
 import onnx.utils
 
 from benchmarks.clone import row
-from edge import paths
-from edge.models import ort
+from edge.core import paths
+from edge.models.formats import onnx_file
 
 ROUNDS, RUNS = 20, 100
 
@@ -40,9 +40,9 @@ def main() -> None:
         extractor = onnx.utils.Extractor(model)
         onnx.save(extractor.extract_model([entry.name], ["features"]), front)
         onnx.save(extractor.extract_model(["features"], [model.graph.output[0].name]), classifier)
-        whole, alone = ort.session(path, 1), ort.session(classifier, 1)
+        whole, alone = onnx_file.session(path, 1), onnx_file.session(classifier, 1)
         raw = {entry.name: waveform.astype(np.float32)}
-        features = {"features": ort.session(front, 1).run(None, raw)[0]}
+        features = {"features": onnx_file.session(front, 1).run(None, raw)[0]}
         pairs = [(median_ns(whole, raw), median_ns(alone, features)) for _ in range(ROUNDS)]
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     absolute = f"{pairs[0][0] / 1e6:.2f} ms / {pairs[0][1] / 1e6:.2f} ms"

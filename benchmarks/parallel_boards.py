@@ -15,10 +15,11 @@ import numpy as np
 import yaml
 
 from benchmarks.clone import row
-from edge import paths, settings, shards
+from edge.core import paths, settings
+from edge.data import shards
 from stages import evaluate_on_device as stage
 from tests.device import models
-from tests.edge.boards import network
+from tests.edge.devices import network
 
 BOARDS, WAIT = 8, 60
 TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
@@ -27,7 +28,7 @@ TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs
 def slow_python(folder: Path) -> str:
     """A Python that waits before it measures; the first contact is as quick as ever."""
     path = folder / "python"
-    wait = f'case "$3" in device.runner) sleep {WAIT};; esac'
+    wait = f'case "$3" in device.measure.runner) sleep {WAIT};; esac'
     path.write_text(f'#!/bin/sh\n{wait}\nexec {sys.executable} "$@"\n')
     path.chmod(0o755)
     return str(path)

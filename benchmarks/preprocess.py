@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.clone import row
-from edge import paths, settings
-from edge.audio import collection, preparation, sox, speech
-from edge.errors import UserError, run
+from edge.core import paths, settings
+from edge.core.errors import UserError, run
+from edge.modalities.audio import collection, preparation, sox, speech
 
 WORDS = ("low", "high")
 CHAINS = {  # name -> rate of the clips, effects
@@ -32,7 +32,7 @@ CHAINS = {  # name -> rate of the clips, effects
 
 
 def clips(count: int, rate: int = 16000) -> Iterator[tuple[str, str, str, bytes]]:
-    """Rows (id, label, speaker, wav) for ``edge.audio.collection.store``: 0.3 s to 1 s, loud up to the borders."""
+    """Rows (id, label, speaker, wav) for ``collection.store``: 0.3 s to 1 s, loud up to the borders."""
     rng = np.random.default_rng(1)
     for number in range(count):
         seconds = np.arange(int(rng.integers(3 * rate // 10, rate))) / rate

@@ -13,8 +13,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.clone import Clone, row
-from edge import errors
-from edge.errors import UserError
+from edge.core import errors
+from edge.core.errors import UserError
 
 MEASURES = "evaluate-on-device"
 BLOCK = 1 << 20

@@ -16,20 +16,20 @@ import numpy as np
 
 import device
 from benchmarks.clone import row
-from device import work
+from device.measure import work
 from device.runtimes import OnnxRuntime
-from edge import paths
-from edge.boards import emulation, wheelhouse
+from edge.core import paths
+from edge.devices import emulation, wheels
 from tests.device import models
-from tests.edge.boards import wheels
+from tests.edge.devices import board_packages
 
 ROUNDS, BLOCK = 400, work.BLOCK
 COUNT = """
 import sys, numpy
 from functools import partial
 from pathlib import Path
-from device import work
-from device.instructions import per_call
+from device.measure import work
+from device.measure.instructions import per_call
 from device.runtimes import OnnxRuntime
 session = OnnxRuntime(Path(sys.argv[1]), 1)
 row = numpy.ones([size if isinstance(size, int) else 1 for size in session.session.get_inputs()[0].shape], "float32")
@@ -74,7 +74,7 @@ def time(model: Path) -> None:
 
 def instructions(model: Path) -> None:
     """Print the ratio of the counts."""
-    site = wheelhouse.site(wheels.CURRENT, *wheels.BOARD)
+    site = wheels.site(board_packages.CURRENT, *board_packages.BOARD)
     path = f"{Path(device.__file__).parent.parent}:{site}"
     words = [*emulation.command(emulation.sysroot(), path), "-c", COUNT, str(model.resolve())]
     ours, theirs = map(float, subprocess.run(words, check=True, capture_output=True, text=True).stdout.split())

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks import real_speech
 from benchmarks.clone import clone, row
-from edge import shards
-from edge.models import ort
+from edge.data import shards
+from edge.models.formats import onnx_file
 
 SYNTHETIC = {
     "collect__words": real_speech.DIGITS,
@@ -31,7 +31,7 @@ def main() -> None:
         right = total = 0
         for name in shards.SPLITS:
             split = shards.load(here.folder / "data/prepared", name)
-            right += int(np.sum(ort.predict(model, split).argmax(axis=1) == split.y))
+            right += int(np.sum(onnx_file.predict(model, split).argmax(axis=1) == split.y))
             total += len(split)
     row(f"synthetic digits only, all of FSDD ({total} clips)", "at least 80 %", f"{right / total:.1%}")
     row("synthetic digits only, time of training", "under 15 min", f"{minutes:.1f} min")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from edge import errors, files, paths, settings
+import tasks
+from edge.core import errors, files, paths
 
 
 def collect(task, config, out: Path, seed: int) -> None:
@@ -13,7 +14,7 @@ def collect(task, config, out: Path, seed: int) -> None:
 
 
 def main() -> None:
-    params, task, config = settings.load()
+    params, task, config = tasks.selected()
     collect(task, config.collect, paths.RAW, params.seed)
 
 

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edge import errors, files, paths, provenance, settings, shards
-from edge.models import ort
+import tasks
+from edge.core import errors, files, paths
+from edge.data import shards
+from edge.models.formats import metadata, onnx_file
+from edge.records import git
 
 
 def parity(form: str, keras_scores: np.ndarray, scores: np.ndarray, tolerance: float) -> dict:
@@ -25,21 +28,21 @@ def parity(form: str, keras_scores: np.ndarray, scores: np.ndarray, tolerance: f
 
 
 def convert(
-    config, keras_path: Path, prepared: Path, onnx_path: Path, tflite_path: Path, reference: Path, metadata: dict
+    config, keras_path: Path, prepared: Path, onnx_path: Path, tflite_path: Path, reference: Path, entries: dict
 ) -> dict:
     """Write both models and the reference input and output; returns the parity of each on the whole test split."""
-    from edge.models import export, keras_file, tflite  # TensorFlow: imported once the settings are known to be right
+    from edge.models import keras_file  # TensorFlow: imported once the settings are known to be right
+    from edge.models.formats import onnx_export, tflite
 
     spec, test = shards.load_spec(prepared), shards.load(prepared, "test")
     model = keras_file.load(keras_path)
     keras_scores = keras_file.predict(model, test)
     with files.atomic(onnx_path) as temporary:
-        nodes = export.to_onnx(model, spec, config.opset, metadata, temporary)
-        outputs = ort.predict(temporary, test)
+        nodes = onnx_export.to_onnx(model, spec, config.opset, entries, temporary)
+        outputs = onnx_file.predict(temporary, test)
         metrics = parity("ONNX", keras_scores, outputs, config.tolerance)
-    entries = provenance.read(onnx.load(onnx_path))
     with files.atomic(tflite_path) as temporary:
-        tflite.to_tflite(model, spec, entries, temporary)
+        tflite.to_tflite(model, spec, metadata.read(onnx.load(onnx_path)), temporary)
         lite = parity("TFLite", keras_scores, tflite.predict(temporary, test), config.tolerance)
     with files.atomic(reference) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{spec.input: test.inputs(slice(0, 1)), "scores": outputs[:1]})
@@ -48,15 +51,15 @@ def convert(
 
 
 def main() -> None:
-    params, task, config = settings.load()
+    params, task, config = tasks.selected()
     spec = shards.load_spec(paths.PREPARED)
-    metadata = spec.metadata | {
+    entries = spec.metadata | {
         "task": params.task,
         "labels": list(spec.labels),
         "input": {"name": spec.input, "shape": ["batch", *spec.shape], "scale": spec.scale},
         "quantization": "fp32",
-        "git_commit": provenance.commit("convert", params.task),
-        "data_sha256": provenance.data_sha256(paths.PREPARED),
+        "git_commit": git.commit("convert", params.task),
+        "data_sha256": git.data_sha256(paths.PREPARED),
         "parent_sha256": files.sha256(paths.KERAS),
         "keras_sha256": files.sha256(paths.KERAS),
         "requirements_sha256": files.sha256(paths.REQUIREMENTS),
@@ -64,7 +67,7 @@ def main() -> None:
         "settings": config.model_dump(mode="json", include={"collect", "preprocess", "train", "convert"}),
     }
     written = paths.ONNX, paths.TFLITE, paths.REFERENCE
-    metrics = convert(config.convert, paths.KERAS, paths.PREPARED, *written, metadata)
+    metrics = convert(config.convert, paths.KERAS, paths.PREPARED, *written, entries)
     files.write_json(paths.METRICS / "convert.json", metrics)
 
 

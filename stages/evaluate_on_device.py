@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import errors, files, paths, settings, shards, tracking
-from edge.boards import devices, evaluation, parity, statistics
-from edge.errors import UserError
+import tasks
+from edge.core import errors, files, paths
+from edge.core.errors import UserError
+from edge.data import shards
+from edge.devices import entries, evaluation, parity, statistics
+from edge.records import measurement, mlflow_store
 
 ROLES = ("candidate", "baseline")
 STARTS = {"load_ms": "load", "first_inference_ms": "first_inference"}
 
 
-def evaluate(board: devices.Device, models: tuple[Path, Path], split: shards.Split, config, task) -> tuple[dict, dict]:
+def evaluate(board: entries.Device, models: tuple[Path, Path], split: shards.Split, config, task) -> tuple[dict, dict]:
     """Metrics of the first of ``models`` on the board, and the series of measured inferences; raises UserError.
 
     The board sends outputs back; what they are worth is ``task.score(labels, outputs)``, on this machine.
@@ -111,12 +114,12 @@ def one(name: str, split: shards.Split, config, task) -> UserError | None:
     After a failure the metrics are the earlier ones, or, where these are of another model, absent.
     """
     try:
-        board = devices.load(name)
-        metrics, series = evaluate(board, devices.MODELS[board.runtime], split, config, task)
+        board = entries.load(name)
+        metrics, series = evaluate(board, entries.MODELS[board.runtime], split, config, task)
         write(name, metrics | {"device": name}, series)
     except Exception as error:  # noqa: BLE001 - whatever one board does, the others' results stand
         with suppress(UserError):
-            evaluation.measured(paths.DEVICE_METRICS / f"{name}.json")
+            measurement.measured(paths.DEVICE_METRICS / f"{name}.json")
             return failed(name, error)
         files.remove(paths.DEVICE_METRICS / f"{name}.json")
         files.remove(paths.DEVICE_PLOTS / f"{name}.csv")
@@ -144,8 +147,8 @@ def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[Us
     boards: dict[tuple[str, str | None], list[str]] = {}
     here = []
     for name in names:
-        board = devices.load(name)
-        turns = boards.setdefault((board.host, board.ssh_config), []) if isinstance(board, devices.Ssh) else here
+        board = entries.load(name)
+        turns = boards.setdefault((board.host, board.ssh_config), []) if isinstance(board, entries.Ssh) else here
         turns.append(name)
     with ThreadPoolExecutor(max(len(boards), 1)) as pool:
         done = pool.map(lambda turns: [one(name, split, config, task) for name in turns], boards.values())
@@ -159,13 +162,13 @@ def evaluate_all(names: list[str], split: shards.Split, config, task) -> list[Us
 
 
 def main() -> None:
-    params, task, config = settings.load()
+    params, task, config = tasks.selected()
     for name in params.devices:
-        devices.load(name)
+        entries.load(name)
     split = shards.load(paths.PREPARED, "test")
     if failures := evaluate_all(params.devices, split, config.evaluate_on_device, task):
         raise UserError("; ".join(map(str, failures)), failures[0].status)
-    tracking.record(params, config)
+    mlflow_store.record(params, config)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from edge import errors, files, paths, settings
+import tasks
+from edge.core import errors, files, paths
 
 
 def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int) -> dict:
@@ -17,7 +18,7 @@ def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int
 
 
 def main() -> None:
-    params, task, config = settings.load()
+    params, task, config = tasks.selected()
     counts = preprocess(task, config.preprocess, paths.RAW, paths.PREPARED, paths.SAMPLES, params.seed)
     files.write_json(paths.METRICS / "data.json", counts)
 

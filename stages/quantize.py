@@ -4,8 +4,12 @@ from pathlib import Path
 
 import onnx
 
-from edge import errors, files, paths, provenance, settings, shards
-from edge.models import ort, quantization
+import tasks
+from edge.core import errors, files, paths
+from edge.data import shards
+from edge.models.compression import schemes
+from edge.models.formats import metadata, onnx_file
+from edge.records import git
 
 
 def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Path, commit: str) -> dict:
@@ -15,16 +19,16 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
     """
     test = shards.load(prepared, "test")
     with files.atomic(target) as temporary:
-        quantization.SCHEMES[scheme](source, temporary, shards.load(prepared, "calibration"), config)
+        schemes.SCHEMES[scheme](source, temporary, shards.load(prepared, "calibration"), config)
         if scheme != "fp32":
             model = onnx.load(temporary)
             own = {"quantization": scheme, "quantize": config.model_dump(mode="json")}
             own |= {"parent_sha256": files.sha256(source), "git_commit": commit}
-            provenance.write(model, provenance.read(onnx.load(source)) | own)
+            metadata.write(model, metadata.read(onnx.load(source)) | own)
             onnx.checker.check_model(model)
             onnx.save(model, temporary)
-        outputs = ort.predict(temporary, test)
-    original = ort.predict(source, test)
+        outputs = onnx_file.predict(temporary, test)
+    original = onnx_file.predict(source, test)
     scores, before = task.score(test.y, outputs), task.score(test.y, original)
     return scores | {
         f"{task.LABEL}_drop": before[task.LABEL] - scores[task.LABEL],
@@ -36,8 +40,8 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
 
 
 def main() -> None:
-    params, task, config = settings.load()
-    commit = provenance.commit("quantize", params.task)
+    params, task, config = tasks.selected()
+    commit = git.commit("quantize", params.task)
     metrics = quantize(task, params.quant, config.quantize, paths.ONNX, paths.PREPARED, paths.EDGE, commit)
     files.write_json(paths.METRICS / "quantize.json", metrics)
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from edge import errors, files, paths, settings, shards
+import tasks
+from edge.core import errors, files, paths
+from edge.data import shards
 
 
 def train(task, config, prepared: Path, seed: int):
@@ -35,7 +37,7 @@ def train(task, config, prepared: Path, seed: int):
 
 
 def main() -> None:
-    params, task, config = settings.load()
+    params, task, config = tasks.selected()
     from edge.models import keras_file
 
     model, metrics, curves, predicted = train(task, config.train, paths.PREPARED, params.seed)

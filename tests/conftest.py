@@ -20,6 +20,7 @@ PARTS = (
     "data",
     "device",
     "devices.yaml",
+    "commands",
     "dvc.yaml",
     "edge",
 )
@@ -74,7 +75,8 @@ def copy_project(folder: Path) -> Project:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     (folder / "metrics").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "tests/toy/toy.py", folder / "tasks/toy.py")
+    (folder / "tasks/toy").mkdir()
+    shutil.copy(ROOT / "tests/toy/toy.py", folder / "tasks/toy/__init__.py")
     shutil.copy(ROOT / "tests/toy/toy.yaml", folder / "configs/toy.yaml")
     project = Project(folder)
     project.ok("git", "init", "--quiet")

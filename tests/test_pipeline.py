@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from benchmarks.clone import change
-from edge.files import sha256
+from edge.core.files import sha256
 
 
 def metrics(project, name: str) -> dict:
@@ -126,7 +126,10 @@ def test_a_fresh_clone_knows_that_the_lock_is_current(toy, tmp_path):
 
 def test_the_model_file_says_where_it_comes_from(toy):
     """The ONNX file alone names its task, labels, code, data and parent."""
-    code = "import onnx, json; from edge.provenance import read; print(json.dumps(read(onnx.load('models/edge.onnx'))))"
+    code = (
+        "import onnx, json; from edge.models.formats.metadata import read;"
+        "print(json.dumps(read(onnx.load('models/edge.onnx'))))"
+    )
     entries = json.loads(toy.ok(sys.executable, "-c", code))
     assert json.loads(entries["labels"]) == ["negative", "positive"]
     assert entries["task"] == "toy"

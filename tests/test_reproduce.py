@@ -5,7 +5,7 @@ import yaml
 
 from benchmarks import clone, reproduce
 from benchmarks.clone import change
-from edge.errors import UserError
+from edge.core.errors import UserError
 from tests.conftest import copy_project
 
 MEASUREMENT = "test ! -e measured && mkdir metrics/devices && touch measured metrics/devices/a.txt"  # runs only once
@@ -59,7 +59,7 @@ def test_equal_runs_pass(run):
 
 def test_an_output_that_differs_is_named(project, run):
     """The path of the clone in one file of a folder: folder, both hashes, file and byte are named, and nothing else."""
-    task = project.folder / "tasks/toy.py"
+    task = project.folder / "tasks/toy/__init__.py"
     task.write_text(
         task.read_text().replace("def prepare(", LEAK + "    return honest(raw, out, config, seed)\n\n\ndef honest(")
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edge import files
-from edge.audio import augment, frontend  # noqa: F401 - importing them registers their layers
-from edge.shards import Split
+from edge.core import files
+from edge.data.shards import Split
+from edge.modalities.audio import augment, frontend  # noqa: F401 - importing them registers their layers
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 

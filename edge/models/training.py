@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edge.errors import UserError
-from edge.settings import Recipe
-from edge.shards import Split
+from edge.core.errors import UserError
+from edge.core.settings import Recipe
+from edge.data.shards import Split
 
 
 def fit(

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from benchmarks.clone import change
-from edge import merge_note, openmetrics
+from platforms.gitlab import merge_note, openmetrics
 from tests import mlflow_server
 from tests.ci import gitlab_server
 from tests.ci.gitlab_server import TOKEN
@@ -244,7 +244,7 @@ def test_an_error_of_the_server_is_one_line(gitlab, status, token, url, words):
     address = url or gitlab.url
     try:
         result = Project(ROOT).run(
-            *(sys.executable, "-m", "edge.merge_note", "README.md"),
+            *(sys.executable, "-m", "platforms.gitlab.merge_note", "README.md"),
             CI_SERVER_URL=address,
             CI_PROJECT_ID=str(gitlab_server.PROJECT),
             CI_MERGE_REQUEST_IID=str(gitlab_server.MERGE_REQUEST),
@@ -260,7 +260,7 @@ def test_an_error_of_the_server_is_one_line(gitlab, status, token, url, words):
 
 def test_the_note_says_what_is_not_set():
     """Outside a merge request pipeline the program names the variables that it misses."""
-    result = Project(ROOT).run(sys.executable, "-m", "edge.merge_note", "README.md")
+    result = Project(ROOT).run(sys.executable, "-m", "platforms.gitlab.merge_note", "README.md")
     assert result.returncode == 1
     assert result.stderr.startswith(
         "error: CI_SERVER_URL, CI_PROJECT_ID, CI_MERGE_REQUEST_IID, EDGE_NOTE_TOKEN not set"
@@ -328,7 +328,7 @@ def test_the_default_branch_gets_its_results(hub, merged):
 def test_the_merged_model_is_promoted(merged):
     """The candidate that the run recorded is the champion, and the audit says by which merge."""
     pipeline, registry = merged
-    text = Project(pipeline.folder).ok(sys.executable, "-m", "edge.registry", "show", MLFLOW_TRACKING_URI=registry)
+    text = Project(pipeline.folder).ok(sys.executable, "-m", "commands.registry", "show", MLFLOW_TRACKING_URI=registry)
     assert "champion: version 1" in text
     assert "merged as" in text
 

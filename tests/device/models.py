@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.boards import devices, evaluation
+from edge.devices import entries, evaluation
 
 SCALE = 1 / 32768
 
@@ -59,13 +59,13 @@ def entry(folder: Path, **changes) -> dict:
     return base | changes
 
 
-def local(folder: Path, **changes) -> devices.Device:
+def local(folder: Path, **changes) -> entries.Device:
     """This machine as a board."""
-    return devices.Local.model_validate(entry(folder, **changes))
+    return entries.Local.model_validate(entry(folder, **changes))
 
 
-def ssh(folder: Path, config: str, **changes) -> devices.Device:
+def ssh(folder: Path, config: str, **changes) -> entries.Device:
     """The ssh server that ``config`` calls ``board`` as a board."""
-    return devices.Ssh.model_validate(
+    return entries.Ssh.model_validate(
         entry(folder, **{"transport": "ssh", "host": "board", "ssh_config": config} | changes)
     )

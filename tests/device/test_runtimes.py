@@ -12,9 +12,9 @@ import pytest
 
 from device.failure import MODEL, RUNTIME, Failure
 from device.runtimes import RUNTIMES
-from edge import provenance
-from edge.models import export, ort, tflite, training
-from edge.shards import Spec
+from edge.data.shards import Spec
+from edge.models import training
+from edge.models.formats import metadata, onnx_export, onnx_file, tflite
 from tests.imports import ROOT
 
 SPEC = Spec("numbers", (8, 8, 1), 1.0, ("no", "maybe", "yes"), {})
@@ -36,8 +36,8 @@ def files(model, tmp_path_factory) -> dict[str, Path]:
     """The model's file for each runtime."""
     folder = tmp_path_factory.mktemp("models")
     paths = {name: folder / f"model{runtime.SUFFIX}" for name, runtime in RUNTIMES.items()}
-    export.to_onnx(model, SPEC, 18, {"task": "test"}, paths["onnxruntime"])
-    tflite.to_tflite(model, SPEC, provenance.read(onnx.load(paths["onnxruntime"])), paths["litert"])
+    onnx_export.to_onnx(model, SPEC, 18, {"task": "test"}, paths["onnxruntime"])
+    tflite.to_tflite(model, SPEC, metadata.read(onnx.load(paths["onnxruntime"])), paths["litert"])
     return paths
 
 
@@ -50,7 +50,7 @@ def with_features(model: Path, folder: Path) -> Path:
     """The model that also gives its features, as a file in ``folder``."""
     target = folder / f"steps{model.suffix}"
     if model.suffix == ".onnx":
-        onnx.save(ort.with_features(onnx.load(model)), target)
+        onnx.save(onnx_file.with_features(onnx.load(model)), target)
     else:
         target.write_bytes(tflite.with_features(model))
     return target

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.errors import UserError
+from edge.core.errors import UserError
 from stages.convert import parity
 
 KERAS = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import yaml
 
-from edge import files, paths, settings
-from edge.boards import devices, evaluation, parity
-from edge.errors import UserError
-from edge.models import tflite
-from edge.shards import Split
+from edge.core import files, paths, settings
+from edge.core.errors import UserError
+from edge.data.shards import Split
+from edge.devices import entries, evaluation, parity
+from edge.models.formats import tflite
+from edge.records import measurement
 from stages import evaluate_on_device as stage
 from tests.device import models
 from tests.device.models import SCALE
-from tests.edge.boards import sshd
+from tests.edge.devices import sshd
 
 TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
 
@@ -139,7 +140,7 @@ def test_files(project, split):
     rows = list(csv.DictReader((paths.DEVICE_PLOTS / "a.csv").open()))
     assert {row["model"] for row in rows} == {"candidate", "baseline"} and len(rows) == 2 * 90
     metrics = paths.DEVICE_METRICS / "a.json"
-    assert evaluation.measured(metrics)["device"] == "a"
+    assert measurement.measured(metrics)["device"] == "a"
 
 
 def test_one_failed_board_does_not_lose_the_other(project, split):
@@ -173,7 +174,7 @@ def test_a_name_becomes_a_file_in_its_folder_or_nothing(project):
     boards = yaml.safe_load(paths.DEVICES.read_text())
     paths.DEVICES.write_text(yaml.safe_dump(boards | {"../a": boards["a"]}))
     with pytest.raises(UserError, match="'../a': a name has letters"):
-        devices.load("../a")
+        entries.load("../a")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge import paths, settings, shards
-from edge.audio import collection, preparation
-from edge.errors import UserError
-from edge.fetch import MIRROR
+from edge.core import paths, settings
+from edge.core.errors import UserError
+from edge.data import shards
+from edge.data.fetch import MIRROR
+from edge.modalities.audio import collection, preparation
 from tasks import keyword_spotting as task
 from tests.imports import ROOT
 
@@ -311,7 +312,7 @@ def test_bad_preprocess_settings():
 
 def test_a_pattern_that_finds_no_speaker_is_an_error(tmp_path):
     """A speaker pattern that does not fit a file name stops collect, so that nobody slips into two splits unseen."""
-    from edge.audio.speech import encode
+    from edge.modalities.audio.speech import encode
 
     (tmp_path / "clips/yes").mkdir(parents=True)
     (tmp_path / "clips/yes/Anna_1.wav").write_bytes(encode(np.zeros(800), 8000))

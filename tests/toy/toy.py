@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from edge.settings import Recipe, Section
-from edge.shards import SPLITS, Spec
+from edge.core.settings import Recipe, Section
+from edge.data.shards import SPLITS, Spec
 
 LABEL = "accuracy"
 LABELS = ("negative", "positive")

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from edge.audio.augment import SpecAugment, Waveforms
-from edge.audio.frontend import LogMel
-from edge.errors import UserError
+from edge.core.errors import UserError
+from edge.core.settings import Recipe
+from edge.data.shards import Split
+from edge.modalities.audio.augment import SpecAugment, Waveforms
+from edge.modalities.audio.frontend import LogMel
 from edge.models import training
-from edge.models.architectures import ARCHITECTURES
-from edge.settings import Recipe
-from edge.shards import Split
+from edge.models.networks.classifiers import ARCHITECTURES
 
 SAMPLES = 2000
 

@@ -1,0 +1,19 @@
+"""Is the model within the budget of params.yaml? Exit status 0 where all is met; docs/budget.md has the rules."""
+
+import argparse
+
+from edge.core import errors
+from edge.judge import budget
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m commands.gate", description=__doc__)
+    parser.add_argument("--markdown", action="store_true", help="a table for a merge request")
+    arguments = parser.parse_args()
+    judged = budget.rows()
+    print(budget.table(judged, arguments.markdown), flush=True)
+    budget.refuse([budget.describe(row) for row in judged if not row.met])
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,76 @@
+"""The one reader of YAML: every section is validated, and an error names file, key, value and what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from edge.core.errors import UserError
+
+
+class Section(BaseModel):
+    """A section of a config file; unknown keys are errors, values are not coerced between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Recipe(Section):
+    """How a model is trained, whatever the task; a task's ``Train`` adds what is its own."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    patience: int = Field(ge=1)
+
+
+class Convert(Section):
+    """Keras to ONNX."""
+
+    opset: int = Field(ge=17, le=22)
+    tolerance: float = Field(gt=0)
+
+
+class Quantize(Section):
+    """Post-training quantization."""
+
+    per_channel: bool
+    batch: int = Field(ge=1)
+
+
+class EvaluateOnDevice(Section):
+    """How the device measures."""
+
+    warmup: int = Field(ge=1)
+    runs: int = Field(ge=1)
+    repeats: int = Field(ge=3)
+    soak_minutes: float = Field(ge=0)
+    accuracy_clips: int = Field(ge=1)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Parse a YAML 1.2 mapping, as DVC reads and writes it; raises UserError when it is absent, malformed or none."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run from the top of the repository") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must be a mapping of keys to values")
+    return content
+
+
+def validate(model: type[BaseModel], content: Any, path: Path, prefix: str = "") -> Any:
+    """Validate ``content`` against ``model``; raises UserError naming file, key, value and what is allowed."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
+        value = "" if first["type"] == "missing" else f" = {first['input']!r}"
+        raise UserError(f"{path}: {key}{value}: {first['msg']}") from None

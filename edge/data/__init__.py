@@ -1,0 +1,1 @@
+"""Prepared data, and how raw data arrive: shards, archives, downloads."""

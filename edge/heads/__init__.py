@@ -1,0 +1,1 @@
+"""What comes out of a model, and what it is worth."""

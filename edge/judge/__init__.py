@@ -1,0 +1,1 @@
+"""Is a model good enough: budget, verdicts, report."""

@@ -1,0 +1,212 @@
+"""Holds the model to ``budget`` of params.yaml; docs/budget.md has the rules.
+
+It fails closed: what was not measured, is not a number, or is of another model counts as missed.
+"""
+
+import json
+import operator
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tabulate import tabulate
+
+import tasks
+from edge.core import files, paths
+from edge.core.errors import UserError
+from edge.devices import entries
+from edge.records import git, measurement, status
+
+QUANTIZE = paths.METRICS / "quantize.json"
+HEADERS = ("limit", "where", "asked", "measured", "", "note")
+COST = (sys.float_info.min, sys.float_info.max)  # nothing costs nothing
+RANGES = {"accuracy": (0, 1), "accuracy_drop": (-1, 1)}
+DECIMALS = 9  # 0.92 - 0.9 is 0.020000000000000018
+NO_BOARD = "no real board was at hand"
+NO_P95 = "a number of threads has no p95: it needs 130 inferences, evaluate_on_device.repeats x runs"
+
+
+class Row(NamedTuple):
+    """One limit at one place: a device, or a file where there is none. ``measured`` is None without a usable figure."""
+
+    name: str
+    device: str
+    asked: float | None
+    measured: float | None
+    met: bool
+    note: str = ""
+
+
+class Measured(NamedTuple):
+    """A named device: how it is reached, and its metrics, empty where ``error`` says why they cannot be used."""
+
+    transport: str
+    content: dict
+    error: str
+
+
+def rows() -> list[Row]:
+    """Every limit of params.yaml against what was measured; raises UserError where params.yaml is wrong."""
+    params, task, _ = tasks.selected()
+    found = {name: read(name) for name in params.devices}
+    try:
+        quantized = json.loads(QUANTIZE.read_text())
+    except (OSError, ValueError):
+        quantized = None
+    judged = judge_all(params.budget, task.LABEL, found, quantized)
+    if all(measures(name) != paths.EDGE for name in params.devices):
+        judged.append(Row("metrics", str(paths.EDGE), None, None, False, "no device that is named measures it"))
+    return judged
+
+
+def measures(name: str) -> Path:
+    """The model that the device ``name`` measures."""
+    return entries.MODELS[entries.load(name).runtime][0]
+
+
+def check() -> None:
+    """Raise UserError naming every limit that is missed."""
+    refuse([describe(row) for row in rows() if not row.met])
+
+
+def check_committed() -> None:
+    """The gate, on a run that git has: raises UserError where figures, budget or code are other than committed.
+
+    So the commit in the audit line holds what let the model pass.
+    """
+    changed = git.output("diff", "--name-only", "HEAD").splitlines()
+    outputs = status.changes("quantize", "evaluate-on-device")["changed outs"]
+    changed += [path for path, state in outputs.items() if state in ("modified", "new")]
+    if changed:
+        raise UserError(f"not as committed: {', '.join(dict.fromkeys(changed))}: dvc repro, git commit, then promote")
+    check()
+
+
+def refuse(missed: list[str]) -> None:
+    """Raise UserError with what is missed, if anything is."""
+    if missed:
+        raise UserError(f"{paths.PARAMS}: budget missed: {'; '.join(missed)}")
+
+
+def read(name: str) -> Measured:
+    """What the device ``name`` measured, checked to be of its model at hand, of this device, and by its transport."""
+    path, transport = paths.DEVICE_METRICS / f"{name}.json", entries.load(name).transport
+    try:
+        content = measurement.measured(path)
+    except UserError as error:
+        return Measured(transport, {}, str(error))
+    for key, wanted in {"device": name, "transport": transport, "model": str(measures(name))}.items():
+        if content.get(key) != wanted:
+            return Measured(transport, {}, f"{path} has {key} {content.get(key)!r}, not {wanted!r}: run dvc repro")
+    return Measured(transport, content, "")
+
+
+def judge_all(budget: tasks.Budget, label: str, found: dict[str, Measured], quantized: Any) -> list[Row]:
+    """Every limit of ``budget`` against devices by name and metrics/quantize.json; ``label`` is the headline metric."""
+    asked = budget.model_dump(exclude_none=True)
+    if not asked:
+        return [Row("budget", "", None, None, False, f"no budget: set a key of budget in {paths.PARAMS}")]
+    judged = [Row("metrics", name, None, None, False, one.error) for name, one in found.items() if one.error]
+    if "accuracy" in asked:
+        judged += [judge(asked, "accuracy", name, at(one.content, label)) for name, one in found.items()]
+    if "accuracy_drop" in asked:
+        ours = paths.EDGE.is_file() and at(quantized, "model_sha256") == files.sha256(paths.EDGE)
+        why = "not measured" if ours else f"{QUANTIZE} is missing or of another model: run dvc repro"
+        drop = at(quantized, f"{label}_drop") if ours else None
+        judged.append(judge(asked, "accuracy_drop", str(paths.EDGE), drop, missing=why))
+    if "bytes" in asked:
+        used = {at(one.content, "model") for one in found.values()}
+        for path in paths.SHIPPED:
+            if path == paths.EDGE or str(path) in used:
+                judged.append(judge(asked, "bytes", str(path), path.stat().st_size if path.is_file() else None))
+    return judged + time(asked, found) + memory(asked, found)
+
+
+def judge(asked: dict, name: str, place: str, value: Any, note: str = "", missing: str = "not measured") -> Row:
+    """Hold one figure, as it was read from a file, to its limit; ``missing`` is the note where it is none."""
+    least, most = RANGES.get(name, COST)
+    if type(value) not in (int, float) or not least <= value <= most:
+        return Row(name, place, asked[name], None, False, missing)
+    value = round(value, DECIMALS)
+    met = operator.ge if name == "accuracy" else operator.le
+    return Row(name, place, asked[name], value, met(value, asked[name]), note)
+
+
+def time(asked: dict, found: dict[str, Measured]) -> list[Row]:
+    """Latency on real boards; without one, instructions on the emulated one; without that too, latency here."""
+    real, emulated, local = (of_transport(found, transport) for transport in ("ssh", "emulated", "local"))
+    if "latency_p95_ms" not in asked:
+        if "instructions" in asked and not emulated:
+            why = "no emulated board is named in device: name one, or set latency_p95_ms instead"
+            return [judge(asked, "instructions", "", None, missing=why)]
+        return [instructions(asked, name, one) for name, one in emulated.items() if "instructions" in asked]
+    if real:
+        return [latency(asked, name, one) for name, one in real.items()]
+    if not emulated:
+        return [latency(asked, name, one, NO_BOARD) for name, one in local.items()]
+    if "instructions" in asked:
+        return [instructions(asked, name, one, NO_BOARD) for name, one in emulated.items()]
+    why = f"{NO_BOARD}, and the emulated one has no latency: set budget.instructions"
+    return [judge(asked, "latency_p95_ms", name, None, missing=why) for name in emulated]
+
+
+def latency(asked: dict, name: str, one: Measured, note: str = "") -> Row:
+    """The least p95 of the candidate over numbers of threads; not measured where any of them lacks it."""
+    figures = at(one.content, "latency")
+    counts = figures.values() if isinstance(figures, dict) else ()
+    each = [judge(asked, "latency_p95_ms", name, at(count, "candidate_ms", "p95")) for count in counts]
+    whole = each and all(row.measured is not None for row in each)
+    least = min(row.measured for row in each) if whole else None
+    return judge(asked, "latency_p95_ms", name, least, note, NO_P95 if counts else "not measured")
+
+
+def instructions(asked: dict, name: str, one: Measured, note: str = "") -> Row:
+    """The candidate's instructions of an inference."""
+    return judge(asked, "instructions", name, at(one.content, "instructions", "candidate"), note)
+
+
+def memory(asked: dict, found: dict[str, Measured]) -> list[Row]:
+    """The candidate's peak on every real board; without one, here; the emulated one has none."""
+    if "memory_mb" not in asked:
+        return []
+    best = of_transport(found, "ssh") or of_transport(found, "local")
+    if not best:
+        why = "only emulated boards, which have none: name another in device, such as [emulated-pi4, local]"
+        return [judge(asked, "memory_mb", "", None, missing=why)]
+    peaks = {name: at(one.content, "peak_memory_mb", "candidate") for name, one in best.items()}
+    note = "" if of_transport(found, "ssh") else NO_BOARD
+    return [judge(asked, "memory_mb", name, peak, note) for name, peak in peaks.items()]
+
+
+def of_transport(found: dict[str, Measured], transport: str) -> dict[str, Measured]:
+    """The devices that are reached so."""
+    return {name: one for name, one in found.items() if one.transport == transport}
+
+
+def at(content: Any, *keys: str) -> Any:
+    """What lies below ``keys`` in nested mappings; None where the path ends earlier."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def describe(row: Row) -> str:
+    """A row as part of a sentence."""
+    asked = "" if row.asked is None else f"asked {number(row.asked)}, measured {number(row.measured)}"
+    return " ".join(filter(None, (row.name, row.device, asked, f"({row.note})" if row.note else "")))
+
+
+def number(value: float | None) -> str:
+    """A figure in as many digits as a person reads; "none" for None."""
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) and value < 1e6 else f"{value:.0f}"
+
+
+def table(judged: list[Row], markdown: bool) -> str:
+    """The rows as aligned text, or as a Markdown table."""
+    lines = [
+        (row.name, row.device, number(row.asked), number(row.measured), "met" if row.met else "missed", row.note)
+        for row in judged
+    ]
+    if markdown:
+        lines = [[" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in lines]
+    return tabulate(lines, headers=HEADERS, tablefmt="github" if markdown else "plain", disable_numparse=True)

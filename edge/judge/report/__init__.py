@@ -1,0 +1,1 @@
+"""The report of a run against an earlier one."""

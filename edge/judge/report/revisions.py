@@ -1,0 +1,216 @@
+"""What git and DVC know of a run, in the workspace or at any revision, without running a stage."""
+
+import io
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+from dvc.scm import RevError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from edge.core import files, paths
+from edge.core.errors import UserError
+from edge.data import shards
+from edge.devices import entries
+from edge.models.formats import onnx_file
+from edge.records import git, lineage, metrics, status
+
+WORKSPACE = "workspace"
+LOCK = Path("dvc.lock")
+METRICS = ("data", "train", "convert", "quantize")
+TEST = tuple(paths.PREPARED / name for name in ("test.x.npy", "test.y.npy", "spec.json"))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model that ships says of the test split: stored examples, and probabilities [n, labels], float32."""
+
+    split: shards.Split
+    spec: shards.Spec
+    scores: np.ndarray
+
+    @property
+    def given(self) -> np.ndarray:
+        """The index of the label that was answered, [n]."""
+        return self.scores.argmax(axis=1)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether the answer is the true label, bool [n]."""
+        return self.given == self.split.y
+
+
+class Revision:
+    """A run: ``commit`` holds it, or is what the workspace is based on; ``absent`` names files that could not be read.
+
+    Raises UserError where ``name`` is neither WORKSPACE nor a commit, branch, tag or DVC experiment.
+    """
+
+    def __init__(self, name: str):
+        self.name, self.absent = name, {}
+        try:
+            self.files = None if name == WORKSPACE else DVCFileSystem(rev=name or "''")
+            self.commit = self.files.repo.get_rev() if self.files else git.output("rev-parse", "HEAD")
+        except (RevError, DvcException, AttributeError):  # the last one: a tree or a file in git
+            raise UserError(f"{name!r} is no commit, branch or DVC experiment: see git log and dvc exp show") from None
+
+    def fetch(self, path: Path, target: Path) -> bool:
+        """Copy a file of this run to ``target``; False, and a line in ``absent``, where neither git nor DVC has it."""
+        try:
+            if self.files is None:
+                shutil.copy(path, target)
+            else:
+                self.files.get_file(str(path), str(target))
+        except Exception as error:  # noqa: BLE001 - whatever a storage does, the report says so and goes on
+            where = "the workspace" if self.files is None else "git or DVC's cache"
+            kind = "" if isinstance(error, FileNotFoundError) else f" ({type(error).__name__})"
+            self.absent[str(path)] = f"is not in {where}{kind}"
+        return str(path) not in self.absent
+
+    def read(self, path: Path) -> bytes:
+        """The content of a file of this run; empty, and a line in ``absent``, where there is none."""
+        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+            target = Path(folder, path.name)
+            return target.read_bytes() if self.fetch(path, target) else b""
+
+    @cached_property
+    def stages(self) -> dict:
+        """The stages in dvc.lock, by name; empty where there was no run. Raises UserError where it cannot be read."""
+        try:
+            return (YAML(typ="safe", pure=True).load(self.read(LOCK)) or {}).get("stages", {})
+        except (YAMLError, AttributeError):
+            raise UserError(f"{self.name}: {LOCK} is not as DVC writes it: a conflict? docs/ci.md ends one") from None
+
+    @cached_property
+    def params(self) -> dict:
+        """Every parameter that the run read, ``<file>:<key>``: what was run with, not what the files say since."""
+        found = lineage.parameters(self.stages, lineage.upstream(self.stages, *self.stages)).items()
+        return {f"{file}:{key}": value for file, values in found for key, value in metrics.flat(values).items()}
+
+    @cached_property
+    def outputs(self) -> dict[str, dict]:
+        """md5 and size in bytes of each output, and ``nfiles`` of a folder, by path.
+
+        In the workspace an output that was changed since the run has its size only, and one that was removed is
+        left out.
+        """
+        listed = {out["path"]: out for stage in self.stages.values() for out in stage.get("outs", ())}
+        for path, state in self.changes.get("changed outs", {}).items():
+            listed.pop(path, None)
+            if state == "modified" and Path(path).is_file():
+                listed[path] = {"path": path, "size": Path(path).stat().st_size}
+        return listed
+
+    @cached_property
+    def changes(self) -> dict[str, dict[str, str]]:
+        """What `dvc status` says of the workspace, of ``changed deps`` and ``changed outs``, by path: a state.
+
+        Empty for any other revision. Raises UserError where DVC cannot read the project.
+        """
+        return status.changes() if self.files is None and self.stages else {}
+
+    @cached_property
+    def labels(self) -> tuple[str, ...] | None:
+        """The labels of the prepared data; None where they are absent."""
+        content = self.read(paths.PREPARED / "spec.json") if self.stages else b""
+        return tuple(json.loads(content)["labels"]) if content else None
+
+    @cached_property
+    def budget(self) -> dict:
+        """``budget`` of params.yaml; empty where there is none, or no such file."""
+        try:
+            return (YAML(typ="safe", pure=True).load(self.read(paths.PARAMS)) or {}).get("budget") or {}
+        except (YAMLError, AttributeError):
+            return {}
+
+    @cached_property
+    def metrics(self) -> dict[str, dict]:
+        """The metrics files of the stages before the device, by name."""
+        read = {name: self.json(paths.METRICS / f"{name}.json") for name in METRICS if self.stages}
+        return {name: content for name, content in read.items() if content}
+
+    def json(self, path: Path) -> dict:
+        """The content of a metrics file of this run; empty, and a line in ``absent``, where there is none to read."""
+        try:
+            return json.loads(self.read(path) or "{}")
+        except ValueError:
+            self.absent[str(path)] = "is not JSON: dvc repro writes it again"
+            return {}
+
+    @cached_property
+    def devices(self) -> dict[str, dict]:
+        """The metrics of each device that the run measured on, by name; not those that are of another model."""
+        named, found = self.params.get(f"{paths.PARAMS}:device", []), {}
+        for name in dict.fromkeys([named] if isinstance(named, str) else named):
+            path = paths.DEVICE_METRICS / f"{name}.json"
+            if not entries.ENTRY.fullmatch(name):
+                self.absent[repr(name)] = "is no name of a device"
+                continue
+            metrics = self.json(path)
+            if metrics and self.sha256(metrics.get("model")) not in (None, metrics.get("model_sha256")):
+                self.absent[str(path)] = "is of another model than this run made: dvc repro measures again"
+            elif metrics:
+                found[name] = metrics
+        return found
+
+    def series(self, device: str) -> pd.DataFrame | None:
+        """Each measured inference on a device (model, threads, repeat, seconds, ms, …), where there are any."""
+        if "latency" not in self.devices[device]:
+            return None
+        content = self.read(paths.DEVICE_PLOTS / f"{device}.csv")
+        return pd.read_csv(io.BytesIO(content)) if content else None
+
+    def sha256(self, model: str | None) -> str | None:
+        """The sha256 of a model file that devices measure; None for any other, and where it is not known."""
+        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+            target = Path(folder, "model")
+            if model in map(str, paths.SHIPPED) and self.fetch(Path(model), target):
+                return files.sha256(target)
+        return self.metrics.get("quantize", {}).get("model_sha256") if model == str(paths.EDGE) else None
+
+    @cached_property
+    def answers(self) -> Answers | None:
+        """The answers of models/edge.onnx on this machine; None where model or test split are absent or damaged."""
+        if not self.stages:
+            return None
+        with tempfile.TemporaryDirectory(prefix="edge-") as name:
+            folder = Path(name)
+            if not all(self.fetch(path, folder / path.name) for path in (paths.EDGE, *TEST)):
+                return None
+            try:
+                split = shards.load(folder, "test")
+                scores = onnx_file.predict(folder / paths.EDGE.name, split)
+                return Answers(split, shards.load_spec(folder), scores)  # split.x stays mapped when its file is gone
+            except Exception as error:  # noqa: BLE001 - whatever a damaged model or split makes of itself
+                self.absent[str(paths.EDGE)] = f"gives no answers to the test split ({type(error).__name__})"
+                return None
+
+    def stale(self) -> list[str]:
+        """Inputs and outputs that are in the workspace other than in its run; empty for any other revision."""
+        states = {path: state for found in self.changes.values() for path, state in found.items()}
+        return [path for path, state in states.items() if state != "not in cache"]
+
+
+def previous() -> str:
+    """What the workspace is held against by default: HEAD, or the run before, where HEAD has the workspace's run."""
+    here = LOCK.read_text().strip() if LOCK.exists() else ""
+    if git.output("show", f"HEAD:{LOCK}") != here:
+        return "HEAD"
+    for commit in git.output("log", "--format=%H", "--", str(LOCK)).split():
+        if git.output("show", f"{commit}:{LOCK}") not in ("", here):
+            return commit
+    return "HEAD"
+
+
+def same(before: Revision, after: Revision, path: Path) -> bool:
+    """Whether an output is the same in both runs."""
+    old, new = (side.outputs.get(str(path), {}).get("md5") for side in (before, after))
+    return old is not None and old == new

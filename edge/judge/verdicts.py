@@ -1,0 +1,155 @@
+"""What differs between two runs for whoever uses the model: accuracy, size, latency or instructions, with verdicts."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from edge.core import paths
+from edge.devices import statistics
+from edge.judge.report.page import NONE, interval, number, percent
+from edge.judge.report.revisions import Revision, same
+
+Z = 1.959964  # of a normal distribution, two sides, 95 %
+BOARD = ("board", "runtime", "wheels_sha256")  # equal where instructions can be compared
+SETTING = (*BOARD, "baseline_sha256")  # and latencies
+
+
+class Change(NamedTuple):
+    """A line of the answer; ``verdict`` is a word of page.TONES."""
+
+    what: str
+    before: str
+    after: str
+    change: str
+    verdict: str
+
+
+def accuracy(before: Revision, after: Revision) -> Change:
+    """Share of right answers of the model that ships, on the whole test split.
+
+    The interval is paired where both gave answers to the same examples. It is of two independent counts where the
+    examples differ, or where only the share of ``before`` is known: then wider than it could be.
+    """
+    values = [share_right(side) for side in (before, after)]
+    shown = [NONE if value is None else percent(value) for value in values]
+    if None in values:
+        return Change("accuracy", *shown, NONE, "undecided")
+    points = f"{100 * (values[1] - values[0]):+.1f} points"
+    data = same(before, after, paths.PREPARED)
+    if not data and not comparable(before, after):
+        return Change("accuracy", *shown, f"{points}, not comparable: another task, or other labels", "undecided")
+    if data and same(before, after, paths.EDGE):
+        return Change("accuracy", *shown, points, "same")
+    if not after.answers or not (before.answers or data):
+        return Change("accuracy", *shown, f"{points}, no interval: model or examples are absent", "undecided")
+    if data and before.answers:
+        low, high = paired(before.answers.right, after.answers.right)
+    else:
+        sizes = [len(side.answers.right) for side in (before if before.answers else after, after)]
+        low, high = independent(*zip(values, sizes, strict=True))
+    verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    return Change("accuracy", *shown, f"{points} ({100 * low:+.1f} to {100 * high:+.1f})", verdict)
+
+
+def comparable(before: Revision, after: Revision) -> bool:
+    """Whether both runs answer the same question: the same task, and labels that are known and the same."""
+    task = f"{paths.PARAMS}:task"
+    labels = before.labels is not None and before.labels == after.labels
+    return labels and before.params.get(task) == after.params.get(task)
+
+
+def share_right(side: Revision) -> float | None:
+    """From the answers, or from metrics/quantize.json where they are absent."""
+    return float(side.answers.right.mean()) if side.answers else side.metrics.get("quantize", {}).get("accuracy")
+
+
+def paired(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the difference of two shares; whether each of the same examples was right, bool [n] each.
+
+    Wald's, with 1/2 added to each cell (Agresti & Min 2005, "Simple improved confidence intervals for comparing matched
+    proportions").
+    """
+    count = len(after) + 2
+    gained, lost = (after & ~before).sum() + 0.5, (before & ~after).sum() + 0.5
+    middle = (gained - lost) / count
+    half = Z * math.sqrt(gained + lost - count * middle**2) / count
+    return float(middle - half), float(middle + half)
+
+
+def independent(before: tuple[float, int], after: tuple[float, int]) -> tuple[float, float]:
+    """The 95 % interval of the difference of two shares, each with its count of examples.
+
+    Wald's, with a right and a wrong answer added to each (Agresti & Caffo 2000, "Simple and effective confidence
+    intervals for proportions and differences of proportions result from adding two successes and two failures").
+    """
+    shares = [((share * count + 1) / (count + 2), count + 2) for share, count in (before, after)]
+    middle = shares[1][0] - shares[0][0]
+    half = Z * math.sqrt(sum(share * (1 - share) / count for share, count in shares))
+    return middle - half, middle + half
+
+
+def size(before: Revision, after: Revision) -> Change:
+    """Bytes of the model that ships; a difference below 0.5 % is none."""
+    values = [side.outputs.get(str(paths.EDGE), {}).get("size") for side in (before, after)]
+    return counted("model size", values, " bytes", ("smaller", "larger"))
+
+
+def counted(what: str, values: list[int | None], unit: str, words: tuple[str, str]) -> Change:
+    """A change of counts, which have no noise."""
+    shown = [NONE if value is None else number(value) + unit for value in values]
+    if None in values:
+        return Change(what, *shown, NONE, "undecided")
+    share = values[1] / values[0] - 1
+    verdict = "same" if abs(share) < statistics.SMALLEST else words[share > 0]
+    return Change(what, *shown, f"{100 * share:+.1f} %", verdict)
+
+
+def on_device(name: str, before: Revision, after: Revision) -> list[Change]:
+    """Latency of an inference at the number of threads that is fastest now, or instructions."""
+    now, then = after.devices[name], before.devices.get(name, {})
+    if "latency" in now:
+        threads = min(now["latency"], key=lambda count: now["latency"][count]["candidate_ms"]["p50"])
+        pair = [side.get("latency", {}).get(threads, {}).get("candidate_ms", {}).get("p50") for side in (then, now)]
+        shown = [NONE if value is None else f"{number(value)} ms" for value in pair]
+        return [Change(f"latency on {name} ({spelled(threads)})", *shown, *since(then, now, threads))]
+    if "instructions" in now:
+        values = [side.get("instructions", {}).get("candidate") for side in (then, now)]
+        change = counted(f"instructions on {name}", values, "", ("fewer", "more"))
+        if None not in values and differ(then, now, BOARD):
+            change = change._replace(change=f"{change.change}: another board or runtime", verdict="undecided")
+        return [change]
+    return []
+
+
+def since(then: dict, now: dict, threads: str) -> tuple[str, str]:
+    """Change of the candidate's latency between two runs, and the verdict.
+
+    Two runs are not measured in turns. Where both were held against the same fp32 model on the same board, the
+    comparison goes through it: log ratios are subtracted, half widths added as squares (Bucher et al. 1997, "The
+    results of direct and indirect treatment comparisons"). Elsewhere medians are given, without a verdict.
+    """
+    if threads not in then.get("latency", {}):
+        return NONE, "undecided"
+    old, new = then["latency"][threads], now["latency"][threads]
+    if differ(then, now, SETTING):
+        share = new["candidate_ms"]["p50"] / old["candidate_ms"]["p50"] - 1
+        return f"{100 * share:+.1f} % of the median, no interval: another fp32 model, board or runtime", "undecided"
+    if then["model_sha256"] == now["model_sha256"]:
+        return "the same model", "same"
+    logs = [[math.log1p(one[f"{key}_percent"] / 100) for key in ("low", "change", "high")] for one in (old, new)]
+    middle = logs[1][1] - logs[0][1]
+    half = math.hypot(*((low - high) / 2 for low, _, high in logs))
+    found = statistics.Comparison(*(math.expm1(middle + side * half) for side in (0, -1, 1)))
+    return interval(found.change, found.low, found.high), found.verdict
+
+
+def differ(then: dict, now: dict, keys: tuple[str, ...]) -> bool:
+    """Whether two metrics of a device have other values of any of ``keys``."""
+    return any(then.get(key) != now.get(key) for key in keys)
+
+
+def spelled(threads: str) -> str:
+    """The key of a number of threads, such as threads_2, in words."""
+    count = threads.removeprefix("threads_")
+    return f"{count} thread" if count == "1" else f"{count} threads"

@@ -1,0 +1,1 @@
+"""Sound: synthetic speech, SoX, clips to shards, augmentation, front ends."""

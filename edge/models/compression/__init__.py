@@ -1,0 +1,1 @@
+"""Quantization: a scheme a function."""

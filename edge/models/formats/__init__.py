@@ -1,0 +1,1 @@
+"""Model files: ONNX, TFLite, and the metadata inside."""

@@ -1,0 +1,67 @@
+"""Keras to ONNX: tf2onnx, batch norm folded, checked, described."""
+
+import tempfile
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+
+from edge.data.shards import Spec
+from edge.models.formats import metadata
+from edge.models.formats.onnx_file import FEATURES, SCORES
+
+
+def to_onnx(model, spec: Spec, opset: int, entries: dict, path: Path) -> int:
+    """Write ``model`` to ``path``, [batch, *shape] float32 in, ``scores`` [batch, labels] out. Returns the node count.
+
+    The output of the layer ``features`` keeps that name inside the graph, so that later steps find where the front
+    end stops. ONNX Runtime's basic optimizations fold batch norm into the convolutions; all operators stay standard.
+    """
+    both = tf.keras.Model(model.input, [model.output, model.get_layer(FEATURES).output])
+
+    def scores_and_features(x):
+        scores, features = both(x, training=False)
+        return {SCORES: tf.identity(scores), FEATURES: tf.identity(features)}
+
+    signature = [tf.TensorSpec((None, *spec.shape), tf.float32, name=spec.input)]
+    converted, _ = tf2onnx.convert.from_function(
+        tf.function(scores_and_features, input_signature=signature), signature, opset=opset
+    )
+    folded = fold(converted)
+    for output in [o for o in folded.graph.output if o.name == FEATURES]:
+        folded.graph.output.remove(output)
+        folded.graph.value_info.append(output)
+    name_constants(folded.graph)
+    folded.graph.name = entries["task"]
+    folded.producer_name, folded.producer_version, folded.doc_string = "tf2onnx", tf2onnx.__version__, ""
+    metadata.write(folded, entries)
+    onnx.checker.check_model(folded, full_check=True)
+    onnx.save(folded, path)
+    return len(folded.graph.node)
+
+
+def fold(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Constant folding and operator fusion (batch norm into Conv) by ONNX Runtime, to standard operators only."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = f"{folder}/folded.onnx"
+        options.log_severity_level = 3
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+def name_constants(graph: onnx.GraphProto) -> None:
+    """Name and order the constants after the node and the input that first use them: tf2onnx numbers them at random."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    names: dict[str, str] = {}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in constants:
+                node.input[index] = names.setdefault(name, f"{node.name}/constant_{index}")
+    del graph.initializer[:]
+    for old, new in names.items():
+        constants[old].name = new
+        graph.initializer.append(constants[old])

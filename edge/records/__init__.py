@@ -1,0 +1,1 @@
+"""What happened: git, dvc.lock, metrics, measurements, MLflow."""

@@ -1,0 +1,46 @@
+"""Prepared data are read a batch at a time."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.core.errors import UserError
+from edge.data import shards
+
+
+def write(folder, rows: int, samples: int = 8000) -> None:
+    np.lib.format.open_memmap(folder / "test.x.npy", "w+", np.int16, (rows, samples))[:] = 1
+    np.save(folder / "test.y.npy", np.zeros(rows, np.int64))
+    shards.Spec("waveform", (samples,), 0.5, ("a",), {}).save(folder)
+
+
+def test_inputs_are_scaled_floats(tmp_path):
+    """Batches are float32, scaled, and cover every row once."""
+    write(tmp_path, 10, 3)
+    batches = list(shards.load(tmp_path, "test").batches(4))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert all(batch.dtype == np.float32 and (batch == 0.5).all() for batch in batches)
+
+
+def test_memory_does_not_grow_with_the_split(tmp_path):
+    """Reading ten times as many rows takes at most 1.2 times the memory."""
+    code = (
+        "import re, sys; from pathlib import Path; from edge.data import shards;"
+        "s = shards.load(Path(sys.argv[1]), 'test'); print(len(s), sum(float(b.sum()) for b in s.batches(32)));"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
+    )
+    peaks = []
+    for rows in (1_000, 10_000):
+        write(tmp_path, rows)
+        run = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+        peaks.append(int(run.stdout.split()[-1]))
+    assert peaks[1] <= 1.2 * peaks[0]
+
+
+def test_an_empty_split_is_named(tmp_path):
+    """A split without examples is an error that names its file."""
+    write(tmp_path, 0)
+    with pytest.raises(UserError, match=r"test\.x\.npy holds no examples"):
+        shards.load(tmp_path, "test")

@@ -1,0 +1,78 @@
+"""A whole run on the emulated Pi 4: what it finds that this machine hides, and that it never gives a latency."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edge.core import settings
+from edge.core.errors import UserError
+from edge.data.shards import Split
+from edge.devices import emulation, entries, evaluation, parity
+from stages import evaluate_on_device as stage
+from tests.device import models
+from tests.edge.devices import board_packages, overflow
+
+TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
+
+
+def board(folder: Path, lock: Path = board_packages.CURRENT) -> entries.Device:
+    """The emulated board with the packages of a lock file."""
+    board_packages.built(emulation.sysroot)
+    board_packages.site(lock)
+    entry = models.entry(folder, transport="emulated", wheels=str(lock))
+    del entry["python"]
+    return entries.Emulated.model_validate(entry)
+
+
+def overflowing(folder: Path) -> evaluation.Work:
+    """The int8 model and the input that overflow where products are added in 16 bits."""
+    return models.work(overflow.model(folder / "edge.onnx"), stored=overflow.inputs().astype(np.int16), scale=1.0)
+
+
+def test_a_run_gives_scores_parity_and_instructions_but_no_latency(tmp_path):
+    """The metrics have instructions, with the larger model needing more, and no key that speaks of time or memory."""
+    large, small = models.stack(tmp_path / "large.onnx"), models.linear(tmp_path / "small.onnx")
+    split = Split(models.clips(), np.zeros(70, int), models.SCALE)
+    config = settings.EvaluateOnDevice(warmup=2, runs=5, repeats=3, soak_minutes=0, accuracy_clips=70)
+    metrics, series = stage.evaluate(board(tmp_path), (large, small), split, config, TASK)
+    assert metrics["instructions"]["candidate"] > 10 * metrics["instructions"]["baseline"] > 0
+    assert metrics["parity"]["scores"] < 1e-5 and metrics["parity"]["agreement"] == 1
+    assert metrics["board"]["machine"].startswith("Raspberry Pi 4 Model B (emulated)")
+    text = json.dumps(metrics)
+    assert not any(word in text for word in ("latency", "_ms", 'memory_mb": {', "steady", "verdict"))
+    assert series == {}
+
+
+def test_instructions_repeat(tmp_path):
+    """Three runs of one model agree within 0.1 %."""
+    work = models.work(models.stack(tmp_path / "edge.onnx"))
+    counts = [evaluation.evaluate(board(tmp_path), work).report["instructions"]["candidate"] for _ in range(3)]
+    assert max(counts) / min(counts) <= 1.001
+
+
+def test_a_wheel_with_instructions_that_a_pi_4_lacks_is_refused(tmp_path):
+    """onnxruntime 1.21.0 dies on import; the preflight says of what, and where."""
+    with pytest.raises(UserError, match=r"killed by SIGILL while importing onnxruntime 1\.21\.0"):
+        evaluation.evaluate(board(tmp_path, board_packages.lock(tmp_path, "1.21.0")), overflowing(tmp_path))
+
+
+def chain(board: entries.Device, work: evaluation.Work) -> dict:
+    """Run and compare with this machine."""
+    results = evaluation.evaluate(board, work)
+    samples = work.stored.astype(np.float32) * np.float32(work.scale)
+    return parity.compare(work.candidate, "onnxruntime", samples, results.outputs, results.steps)
+
+
+def test_an_int8_overflow_is_caught_by_the_parity_chain(tmp_path):
+    """onnxruntime 1.29 gives the wrong sign on a Cortex-A72; the chain names the step."""
+    with pytest.raises(UserError, match="the first step that differs is 'scores'"):
+        chain(board(tmp_path, board_packages.lock(tmp_path, "1.29.0")), overflowing(tmp_path))
+
+
+def test_the_current_version_passes(tmp_path):
+    """The version that the project sends computes the overflowing model as this machine does."""
+    found = chain(board(tmp_path), overflowing(tmp_path))
+    assert found["scores"] == 0 and found["agreement"] == 1

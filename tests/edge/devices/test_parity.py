@@ -1,0 +1,111 @@
+"""The parity chain: what differs between board and host is found, and named by its first step."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from edge.core.errors import UserError
+from edge.devices import parity
+from tests.device.models import SCALE, clips
+
+SAMPLES = clips().astype(np.float32) * np.float32(SCALE)
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """A model with a front end: features = 2 x, scores = features @ weights."""
+    weights = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Mul", ["x", "two"], ["features"]),
+        helper.make_node("MatMul", ["features", "w"], ["scores"]),
+    ]
+    ends = [helper.make_tensor_value_info(*end) for end in (("x", 1, ["n", 6]), ("scores", 1, ["n", 3]))]
+    constants = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.float32(2), "two")]
+    graph = helper.make_graph(nodes, "model", ends[:1], ends[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "m.onnx")
+    return tmp_path / "m.onnx"
+
+
+@pytest.fixture
+def board(model) -> tuple[np.ndarray, dict]:
+    """What a board that agrees sends: scores of all rows, and the first rows' steps."""
+    first = {"samples": SAMPLES[:8].copy()} | parity.host_steps(model, "onnxruntime", SAMPLES[:8])
+    return parity.host_outputs(model, "onnxruntime", SAMPLES), first
+
+
+def test_agreement_is_zero_at_each_step(model, board):
+    """A board that computes the same differs by nothing at samples, features and scores."""
+    found = parity.compare(model, "onnxruntime", SAMPLES, *board)
+    assert found == {"samples": 0, "features": 0, "scores": 0, "agreement": 1}
+
+
+def test_rounding_passes_and_is_reported(model, board):
+    """A difference of float rounding is no failure, and its size is in the figures."""
+    outputs, steps = board
+    found = parity.compare(model, "onnxruntime", SAMPLES, outputs + np.float32(1e-6), steps)
+    assert 0 < found["scores"] < 1e-5
+
+
+@pytest.mark.parametrize("step", ("samples", "features", "scores"))
+def test_the_first_step_that_differs_is_named(model, board, step):
+    """Whatever is wrong from a step on, the step where it begins is the one named."""
+    outputs, steps = board
+    order = ("samples", "features", "scores")
+    for later in order[order.index(step) :]:
+        steps[later] = steps[later] + np.float32(0.1)
+    with pytest.raises(UserError, match=f"first step that differs is '{step}'"):
+        parity.compare(model, "onnxruntime", SAMPLES, outputs, steps)
+
+
+def test_a_wrong_score_in_any_row_is_found(model, board):
+    """Scores are compared for all rows, not for the first ones alone."""
+    outputs, steps = board
+    outputs[-1, 0] += 10
+    with pytest.raises(UserError, match="'scores'"):
+        parity.compare(model, "onnxruntime", SAMPLES, outputs, steps)
+
+
+@pytest.mark.parametrize("value", (np.nan, np.inf))
+def test_what_is_no_number_differs(model, board, value):
+    """A NaN or an infinity among the scores is never within the tolerance."""
+    outputs, steps = board
+    outputs[3, 1] = value
+    with pytest.raises(UserError, match="'scores'"):
+        parity.compare(model, "onnxruntime", SAMPLES, outputs, steps)
+
+
+def test_another_shape_is_named(model, board):
+    """Scores of another shape are an error that shows both."""
+    outputs, steps = board
+    with pytest.raises(UserError, match=r"\(70, 2\).*\(70, 3\)"):
+        parity.compare(model, "onnxruntime", SAMPLES, outputs[:, :2], steps)
+
+
+def test_int8_may_round_by_some_steps(model, board):
+    """A model that says it is int8 may differ by a few steps of its scale, but not by a tenth of the range."""
+    quantized = onnx.load(model)
+    helper.set_model_props(quantized, {"quantization": "int8"})
+    onnx.save(quantized, model)
+    outputs, steps = board
+    largest = np.float32(np.abs(outputs).max())
+    assert parity.compare(model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.02), steps)["scores"] > 0
+    with pytest.raises(UserError, match="'scores'"):
+        parity.compare(model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.1), steps)
+
+
+def test_agreement_counts_rows(model, board):
+    """Agreement is the share of rows with the same largest score."""
+    outputs, steps = board
+    quantized = onnx.load(model)
+    helper.set_model_props(quantized, {"quantization": "int8"})
+    onnx.save(quantized, model)
+    close = outputs.copy()
+    row = np.sort(close, axis=1)
+    gap = row[:, -1] - row[:, -2]
+    nearest = int(gap.argmin())
+    best, second = np.argsort(close[nearest])[[-1, -2]]
+    close[nearest, [best, second]] = close[nearest, [second, best]]
+    assert parity.compare(model, "onnxruntime", SAMPLES, close, steps)["agreement"] == 69 / 70

@@ -1,0 +1,64 @@
+"""Every architecture survives the way from Keras to ONNX, front end included."""
+
+import json
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from edge.data.shards import Spec
+from edge.modalities.audio.frontend import LogMel
+from edge.models import training
+from edge.models.formats import metadata, onnx_export, onnx_file
+from edge.models.networks.classifiers import ARCHITECTURES
+
+SAMPLES = 4000
+SPEC = Spec("waveform", (SAMPLES,), 1 / 32768, ("no", "yes"), {"sample_rate": 8000})
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def exported(request, tmp_path_factory):
+    """A Keras model with batch statistics that are not the initial ones, and its ONNX file."""
+    training.deterministic(7)
+    waveform = keras.Input((SAMPLES,), name="waveform")
+    front = LogMel(
+        sample_rate=8000, window=240, hop=160, fft=256, bins=20, low=60, high=3800, floor=1e-3, name="features"
+    )
+    model = training.with_scores(keras.Model(waveform, ARCHITECTURES[request.param](front(waveform), 2)))
+    random = np.random.default_rng(3)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            size = layer.moving_mean.shape
+            layer.moving_mean.assign(random.normal(size=size))
+            layer.moving_variance.assign(random.uniform(0.5, 2, size=size))
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    onnx_export.to_onnx(model, SPEC, 18, {"task": "test", "labels": list(SPEC.labels)}, path)
+    return model, path
+
+
+def test_onnx_answers_like_keras(exported):
+    """Any batch size goes in as `waveform`, and `scores` are those of Keras."""
+    model, path = exported
+    clips = np.random.default_rng(1).normal(size=(3, SAMPLES)).astype(np.float32) / 10
+    session = onnx_file.session(path)
+    assert [node.name for node in (*session.get_inputs(), *session.get_outputs())] == ["waveform", "scores"]
+    for batch in (clips, clips[:1]):
+        scores = session.run(None, {"waveform": batch})[0]
+        np.testing.assert_allclose(scores, model(batch, training=False), atol=1e-4)
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+
+
+def test_batch_norm_is_folded(exported):
+    """No node of the file normalises a batch, and no multiplication follows a convolution."""
+    graph = onnx.load(exported[1]).graph
+    convolved = {name for node in graph.node if node.op_type == "Conv" for name in node.output}
+    assert not [node.name for node in graph.node if node.op_type == "BatchNormalization"]
+    assert not [n.name for n in graph.node if n.op_type in ("Mul", "Add", "Sub") and convolved & set(n.input)]
+
+
+def test_the_file_carries_its_labels_and_features(exported):
+    """The metadata hold the labels as JSON, and the tensor behind the front end is called `features`."""
+    model = onnx.load(exported[1])
+    assert json.loads(metadata.read(model)["labels"]) == ["no", "yes"]
+    assert "features" in {name for node in model.graph.node for name in node.output}

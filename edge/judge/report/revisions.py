@@ -21,7 +21,7 @@ from edge.core.errors import UserError
 from edge.data import shards
 from edge.devices import entries
 from edge.models.formats import onnx_file
-from edge.records import git, lineage, metrics, status
+from edge.records import git, lock, metrics, status
 
 WORKSPACE = "workspace"
 LOCK = Path("dvc.lock")
@@ -92,7 +92,7 @@ class Revision:
     @cached_property
     def params(self) -> dict:
         """Every parameter that the run read, ``<file>:<key>``: what was run with, not what the files say since."""
-        found = lineage.parameters(self.stages, lineage.upstream(self.stages, *self.stages)).items()
+        found = lock.parameters(self.stages, lock.upstream(self.stages, *self.stages)).items()
         return {f"{file}:{key}": value for file, values in found for key, value in metrics.flat(values).items()}
 
     @cached_property

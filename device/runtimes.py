@@ -13,6 +13,8 @@ from pathlib import Path
 
 from device.failure import MODEL, RUNTIME, Failure
 
+STEPS = ("features", "logits", "scores")
+
 
 def load(*names: str):
     """The first of the modules that can be imported; raises Failure(RUNTIME), which says why, where none can."""
@@ -43,9 +45,13 @@ def only(inputs: list, outputs: list, model: Path) -> tuple:
     return inputs[0], outputs[0]
 
 
-def named(scores, *features) -> dict:
-    """The steps on the way from input to scores by name, in their order: ``features`` if there are any, ``scores``."""
-    return dict(zip(("features", "scores")[1 - len(features) :], (*features, scores), strict=True))
+def named(names: list[str], values: list) -> dict:
+    """The steps on the way from input to scores by name, in their order: those that a model gives beside its scores.
+
+    The first output is ``scores``, whatever its name.
+    """
+    found = dict(zip(["scores", *names[1:]], values, strict=True))
+    return {step: found[step] for step in STEPS if step in found}
 
 
 class OnnxRuntime:
@@ -90,10 +96,11 @@ class OnnxRuntime:
 
     @classmethod
     def steps(cls, model: Path, row) -> dict:
-        """``scores`` of ``row``, before them ``features`` if the model gives those as a second output."""
+        """The steps of ``row`` by name: ``features`` and ``logits`` where the model gives them too, and ``scores``."""
         session = cls.open(model, 1)
         with model_errors(model):
-            return named(*session.run(None, {session.get_inputs()[0].name: row}))
+            names = [output.name for output in session.get_outputs()]
+            return named(names, session.run(None, {session.get_inputs()[0].name: row}))
 
 
 class LiteRT:
@@ -139,12 +146,14 @@ class LiteRT:
 
     @classmethod
     def steps(cls, model: Path, row) -> dict:
-        """``scores`` of ``row``, before them ``features`` if the model gives those as a second output."""
+        """The steps of ``row`` by name: ``features`` and ``logits`` where the model gives them too, and ``scores``."""
         interpreter = cls.open(model, 1)
         with model_errors(model):
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], row)
             interpreter.invoke()
-            return named(*(interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()))
+            outputs = interpreter.get_output_details()
+            names = [output["name"] for output in outputs]
+            return named(names, [interpreter.get_tensor(output["index"]) for output in outputs])
 
 
 RUNTIMES = {"onnxruntime": OnnxRuntime, "litert": LiteRT}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import tasks
+from device.tensors import model_input
 from edge.core import errors, files, paths
 from edge.core.errors import UserError
 from edge.data import shards
@@ -21,15 +22,15 @@ STARTS = {"load_ms": "load", "first_inference_ms": "first_inference"}
 def evaluate(board: entries.Device, models: tuple[Path, Path], split: shards.Split, config, task) -> tuple[dict, dict]:
     """Metrics of the first of ``models`` on the board, and the series of measured inferences; raises UserError.
 
-    The board sends outputs back; what they are worth is ``task.score(labels, outputs)``, on this machine.
+    The board sends outputs back; what they are worth is ``task.head.score``, on this machine.
     """
     rows = spread(len(split), config.accuracy_clips)
     stored = np.ascontiguousarray(split.x[rows])
     counts = {key: getattr(config, key) for key in ("warmup", "runs", "repeats", "soak_minutes")}
-    results = evaluation.evaluate(board, evaluation.Work(*models, stored, split.scale, **counts))
-    samples = stored.astype(np.float32) * np.float32(split.scale)
-    metrics = {"parity": parity.compare(models[0], board.runtime, samples, results.outputs, results.steps)}
-    metrics |= task.score(split.y[rows], results.outputs)
+    results = evaluation.evaluate(board, evaluation.Work(*models, stored, split.input.scale, **counts))
+    samples = model_input(stored, split.input.scale, split.input.dtype)
+    metrics = {"parity": parity.compare(task.head, models[0], board.runtime, samples, results.outputs, results.steps)}
+    metrics |= task.head.score(split.y[rows], results.outputs)
     metrics |= {key: results.report[key] for key in ("board", "model_sha256", "runtime")}
     metrics |= {"transport": board.transport, "accuracy_clips": len(rows), "model": str(models[0])}
     metrics |= {"quantization": parity.quantization(models[0]), "model_bytes": models[0].stat().st_size}

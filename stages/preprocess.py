@@ -1,9 +1,12 @@
 """Preprocess: reads data/raw, writes data/prepared (memory-mapped shards), metrics/data.json and plots/samples."""
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import tasks
 from edge.core import errors, files, paths
+from edge.data import shards
 
 
 def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int) -> dict:
@@ -13,8 +16,18 @@ def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int
         counts = task.prepare(raw, folder, config, seed)
     with files.atomic(samples) as folder:
         folder.mkdir()
-        task.figures(prepared, folder)
+        samples_of(task, prepared, folder)
     return counts
+
+
+def samples_of(task, prepared: Path, out: Path) -> None:
+    """Write a picture of each training example that a person looks at first, ``<name>.png``."""
+    split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
+    for name, row in task.head.shown(split.y, spec).items():
+        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+            task.example(split.x[row], spec, Path(folder))
+            for picture in Path(folder).glob("*.png"):
+                shutil.move(picture, out / f"{name}.png")
 
 
 def main() -> None:

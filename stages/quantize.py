@@ -29,10 +29,11 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
             onnx.save(model, temporary)
         outputs = onnx_file.predict(temporary, test)
     original = onnx_file.predict(source, test)
-    scores, before = task.score(test.y, outputs), task.score(test.y, original)
-    return scores | {
-        f"{task.LABEL}_drop": before[task.LABEL] - scores[task.LABEL],
-        "agreement": float((outputs.argmax(axis=1) == original.argmax(axis=1)).mean()),
+    scores, before = task.head.score(test.y, outputs), task.head.score(test.y, original)
+    return {
+        "scores": scores,
+        "drop": before[task.head.headline] - scores[task.head.headline],
+        "agreement": task.head.agreement(outputs, original),
         "bytes": target.stat().st_size,
         "model_sha256": files.sha256(target),
         "bytes_against_fp32": target.stat().st_size / source.stat().st_size,

@@ -21,19 +21,18 @@ def train(task, config, prepared: Path, seed: int):
     train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
     training.deterministic(seed)
     model = task.build(config, spec, seed)
-    history = training.fit(model, train_split, val, config, seed, task.augment(config, spec, seed))
+    objective, augment = task.head.objective(config, spec), task.augment(config, spec, seed)
+    history = training.fit(model, train_split, val, config, seed, objective, augment)
     curves = pd.DataFrame(history).rename_axis("epoch").reset_index()
-    model = training.with_scores(model)
+    model = task.head.finish(model, config, spec)
     outputs = keras_file.predict(model, test)
-    names = pd.Series(spec.labels)
-    predicted = pd.DataFrame({"actual": names[test.y].array, "predicted": names[outputs.argmax(axis=1)].array})
     metrics = {
-        "test": task.score(test.y, outputs),
-        "val": task.score(val.y, keras_file.predict(model, val)),
+        "test": task.head.score(test.y, outputs),
+        "val": task.head.score(val.y, keras_file.predict(model, val)),
         "parameters": model.count_params(),
         "epochs": len(curves),
     }
-    return model, metrics, curves, predicted
+    return model, metrics, curves, task.head.answers(test.y, outputs, spec)[["actual", "predicted"]]
 
 
 def main() -> None:

@@ -1,17 +1,67 @@
 """One folder per task: the only code that knows the domain. docs/architecture.md has the contract."""
 
 import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field, create_model
 
 from edge.core import paths, settings
 from edge.core.errors import UserError
+from edge.data.shards import Spec
+from edge.heads import Head
 
-CONTRACT = ("LABEL", "Collect", "Preprocess", "Train", "sources", "prepare", "build", "augment", "score", "figures")
-CONTRACT += ("example",)
+
+class Task(ABC):
+    """What is to be learned: the contract that every ``tasks/<name>/__init__.py`` fills with one object, ``TASK``.
+
+    ``head``, the three sections, ``sources``, ``prepare`` and ``build`` are required; the other methods have a default.
+    ``config`` is the section of configs/<name>.yaml that the method's stage reads; ``seed`` is that of params.yaml.
+    """
+
+    head: Head  # kind of answer: heads.Classification(), heads.Detection(), heads.Regression()
+    Collect: type[settings.Section]  # section `collect`: at least `source`, a name in sources()
+    Preprocess: type[settings.Section]  # section `preprocess`
+    Train: type[settings.Recipe]  # section `train`
+
+    @abstractmethod
+    def sources(self) -> dict[str, Callable]:
+        """Sources by name: callables (config, folder, seed) that fill the folder data/raw."""
+
+    @abstractmethod
+    def prepare(self, raw: Path, out: Path, config, seed: int) -> dict:
+        """From data/raw to data/prepared; returns the counts for metrics/data.json.
+
+        Writes for each of shards.SPLITS ``<split>.x.npy``, integers [n, *shape], and ``<split>.y.npy`` as the head
+        reads it; spec.json by Spec.save; manifest.csv with a row an example. Examples of one group (a speaker, a
+        document) are in one split. Raises UserError where the data cannot be used.
+        """
+
+    @abstractmethod
+    def build(self, config, spec: Spec, seed: int):
+        """An untrained Keras model, model input [batch, *shape] to the output of its last layer, ``logits``.
+
+        A layer ``features`` ends what never changes in training. Quantization leaves in float what is before
+        ``features`` and what is after ``logits``.
+        """
+
+    def augment(self, config, spec: Spec, seed: int) -> Callable | None:
+        """A callable (x, y, seed) -> (x, y) on a batch of model inputs and stored y inside tf.data; None: no change."""
+        return None
+
+    def layers(self) -> dict[str, type]:
+        """Keras layers of our own in the model, by the name that a .keras file gives them (``edge>LogMel``)."""
+        return {}
+
+    def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
+        """Files in the folder ``out`` that show one stored example to a person: .png, .wav, .txt."""
+        (out / "values.txt").write_text(np.array2string(row, threshold=200) + "\n")
+
+    def check(self, config) -> None:  # noqa: B027 - a task without such values leaves it empty
+        """Raise UserError where values of different sections do not fit together; ``config`` is the whole config."""
 
 
 def names() -> list[str]:
@@ -19,14 +69,20 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/__init__.py"))
 
 
-def load(name: str) -> ModuleType:
-    """Import ``tasks/<name>``; raises UserError for an unknown name or one that misses part of the contract."""
+def load(name: str) -> Task:
+    """The object TASK of ``tasks/<name>``; raises UserError where there is none, or it misses part of the contract."""
     if name not in names():
         raise UserError(f"params.yaml: task = {name!r}: allowed are {', '.join(names())}")
-    task = importlib.import_module(f"tasks.{name}")
-    missing = [part for part in CONTRACT if not hasattr(task, part)]
+    where = f"tasks/{name}/__init__.py"
+    try:
+        task = importlib.import_module(f"tasks.{name}").TASK
+    except AttributeError:
+        raise UserError(f"{where} has no TASK: see the contract in docs/architecture.md") from None
+    except TypeError as error:  # Python's own words for an abstract method that is missing
+        raise UserError(f"{where}: {error}: see the contract in docs/architecture.md") from None
+    missing = [part for part in ("head", "Collect", "Preprocess", "Train") if not hasattr(task, part)]
     if missing:
-        raise UserError(f"tasks/{name} lacks {', '.join(missing)}: see the task contract in docs/architecture.md")
+        raise UserError(f"{where}: TASK lacks {', '.join(missing)}: see the contract in docs/architecture.md")
     return task
 
 
@@ -57,10 +113,10 @@ class Params(settings.Section):
 
 
 class Settings(NamedTuple):
-    """Everything a stage is told: the switches, the task's module, and its validated config."""
+    """Everything a stage is told: the switches, the task, and its validated config."""
 
     params: Params
-    task: ModuleType
+    task: Task
     config: Any
 
 
@@ -82,4 +138,6 @@ def selected() -> Settings:
     }
     model = create_model("Config", __base__=settings.Section, **{name: (kind, ...) for name, kind in sections.items()})
     path = paths.CONFIGS / f"{params.task}.yaml"
-    return Settings(params, task, settings.validate(model, settings.read(path), path))
+    config = settings.validate(model, settings.read(path), path)
+    task.check(config)
+    return Settings(params, task, config)

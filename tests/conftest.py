@@ -75,9 +75,7 @@ def copy_project(folder: Path) -> Project:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     (folder / "metrics").mkdir(exist_ok=True)
-    (folder / "tasks/toy").mkdir()
-    shutil.copy(ROOT / "tests/toy/toy.py", folder / "tasks/toy/__init__.py")
-    shutil.copy(ROOT / "tests/toy/toy.yaml", folder / "configs/toy.yaml")
+    add_task(folder, "toy", "classification")
     project = Project(folder)
     project.ok("git", "init", "--quiet")
     project.ok("git", "config", "user.name", "Test")
@@ -85,6 +83,13 @@ def copy_project(folder: Path) -> Project:
     project.ok("git", "add", ".")
     project.ok("git", "commit", "--quiet", "-m", "The pipeline")
     return project
+
+
+def add_task(folder: Path, name: str, toy: str) -> None:
+    """Add tests/toy/<toy> to the project in ``folder`` as the task ``name``: two files, as for any task."""
+    (folder / "tasks" / name).mkdir()
+    shutil.copy(ROOT / f"tests/toy/{toy}.py", folder / f"tasks/{name}/__init__.py")
+    shutil.copy(ROOT / f"tests/toy/{toy}.yaml", folder / f"configs/{name}.yaml")
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,10 @@ def inputs(bundle: Path, job: dict, rows: slice):
     """Model inputs, float32 [rows, *shape]."""
     import numpy as np
 
+    from device.tensors import model_input
+
     stored = np.load(bundle / "inputs.npy", mmap_mode="r", allow_pickle=False)
-    return stored[rows].astype(np.float32) * np.float32(job["scale"])
+    return model_input(stored[rows], job["scale"])
 
 
 def one_node(bundle: Path, job: dict) -> None:

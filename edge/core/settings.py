@@ -24,7 +24,6 @@ class Recipe(Section):
     learning_rate: float = Field(gt=0)
     warmup: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
-    label_smoothing: float = Field(ge=0, lt=1)
     patience: int = Field(ge=1)
 
 

@@ -1,5 +1,6 @@
 """Prepared data: a few memory-mapped arrays a split, and a spec that says what they mean."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -8,45 +9,65 @@ from pathlib import Path
 
 import numpy as np
 
+from device.tensors import model_input
 from edge.core.errors import UserError
 
 SPLITS = ("train", "val", "test", "calibration")
 
 
 @dataclass(frozen=True)
-class Spec:
-    """What a model's input and output are.
+class Tensor:
+    """One end of a model: its name in the graph, its shape without the batch axis, and its ``dtype`` there.
 
-    ``scale`` turns stored integers into float32 model inputs; ``metadata`` travels inside every artifact.
+    An input is stored as integers. A float32 input is the stored integers times ``scale``; an int8 or uint8 input, as a
+    model from elsewhere may have, is the stored integers as they are.
     """
 
-    input: str
+    name: str
     shape: tuple[int, ...]
-    scale: float
+    dtype: str = "float32"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What goes into a model and what comes out.
+
+    ``labels`` are the names of the classes in the order of their indices, empty for a regression. ``metadata`` travels
+    inside every artifact: sample rate, anchors, vocabulary.
+    """
+
+    input: Tensor
+    output: Tensor
     labels: tuple[str, ...]
     metadata: dict
 
     def save(self, folder: Path) -> None:
-        (folder / "spec.json").write_text(json.dumps(self.__dict__, indent=2, sort_keys=True) + "\n")
+        """Write spec.json."""
+        (folder / "spec.json").write_text(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n")
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split: ``x`` [n, *shape] integers on disk, ``y`` [n] label indices."""
+    """One split: ``x`` [n, *shape] integers on disk; ``y`` [n, …] what is true, numbers that the task's head reads.
+
+    ``y`` of a classification is the index of the label, int64 [n]; of a detection the boxes, float32 [n, most, 5]; of a
+    regression the values, float32 [n, 1 + steps]. ``input`` says what a model takes.
+    """
 
     x: np.ndarray
     y: np.ndarray
-    scale: float
+    input: Tensor
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def inputs(self, rows: slice) -> np.ndarray:
-        """Model inputs, float32 [rows, *shape]; mapped anew each time, so pages once read do not stay in memory."""
+    def inputs(self, rows: slice | np.ndarray) -> np.ndarray:
+        """Model inputs [rows, *shape]; mapped anew each time, so pages once read do not stay in memory."""
         x = self.x
         if isinstance(x, np.memmap):
             x = np.memmap(x.filename, x.dtype, "r", x.offset, x.shape)
-        return x[rows].astype(np.float32) * np.float32(self.scale)
+        return model_input(x[rows], self.input.scale, self.input.dtype)
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Model inputs in order, at most ``size`` rows in memory at a time."""
@@ -62,13 +83,14 @@ def share(text: str, purpose: str) -> float:
 def load_spec(folder: Path) -> Spec:
     """Read spec.json of a prepared folder."""
     fields = json.loads((folder / "spec.json").read_text())
-    return Spec(**fields | {"shape": tuple(fields["shape"]), "labels": tuple(fields["labels"])})
+    ends = {end: Tensor(**fields[end] | {"shape": tuple(fields[end]["shape"])}) for end in ("input", "output")}
+    return Spec(**ends, labels=tuple(fields["labels"]), metadata=fields["metadata"])
 
 
 def load(folder: Path, split: str) -> Split:
     """Open one split without reading it; raises UserError where it is empty."""
     x = np.load(folder / f"{split}.x.npy", mmap_mode="r", allow_pickle=False)
-    y = np.load(folder / f"{split}.y.npy", allow_pickle=False)
+    y = np.load(folder / f"{split}.y.npy", mmap_mode="r", allow_pickle=False)
     if len(x) == 0:
         raise UserError(f"{folder}/{split}.x.npy holds no examples: collect more or change the split in the config")
-    return Split(x, y, load_spec(folder).scale)
+    return Split(x, y, load_spec(folder).input)

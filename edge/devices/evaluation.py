@@ -86,7 +86,7 @@ def make_bundle(folder: Path, device: entries.Device, work: Work) -> str:
     shutil.copytree(CODE, folder / "device", ignore=shutil.ignore_patterns("__pycache__", "wheels"))
     for role in ("candidate", "baseline"):
         shutil.copy(getattr(work, role), folder / f"{role}{suffix}")
-    (folder / f"steps{suffix}").write_bytes(parity.with_features(work.candidate))
+    (folder / f"steps{suffix}").write_bytes(parity.with_steps(work.candidate))
     (folder / f"identity{suffix}").write_bytes(parity.identity(suffix))
     np.save(folder / "inputs.npy", work.stored, allow_pickle=False)
     models = {name: f"{name}{suffix}" for name in ("candidate", "baseline", "steps", "identity")}

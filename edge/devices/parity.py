@@ -1,4 +1,7 @@
-"""Does a board compute what this machine computes? Samples, features, scores: the first step that differs is named."""
+"""Does a board compute what this machine computes? The first of the steps that differs is named.
+
+The steps are samples, features, logits and scores.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,17 +15,19 @@ from onnx import TensorProto, helper
 from device.failure import Failure
 from device.runtimes import RUNTIMES
 from edge.core.errors import UserError
+from edge.heads import Head
 from edge.models.formats import metadata, onnx_file, tflite
 
 # Largest difference allowed, as a share of the largest value: rounding in float, some steps of the scale in int8.
 TOLERANCE = {"fp32": 1e-4, "fp16": 1e-2, "int8": 5e-2, "int8_dynamic": 5e-2}
 
 
-def with_features(model: Path) -> bytes:
-    """The model that also gives its features, as ``Runtime.steps`` wants it."""
+def with_steps(model: Path) -> bytes:
+    """The model that also gives its features and its logits, as ``Runtime.steps`` wants it."""
+    names = onnx_file.FEATURES, onnx_file.LOGITS
     if model.suffix == ".onnx":
-        return onnx_file.with_features(onnx.load(model)).SerializeToString()
-    return tflite.with_features(model)
+        return onnx_file.with_steps(onnx.load(model), *names).SerializeToString()
+    return tflite.with_steps(model, *names)
 
 
 def identity(suffix: str) -> bytes:
@@ -38,28 +43,31 @@ def onnx_identity() -> bytes:
     return model.SerializeToString()
 
 
-def compare(model: Path, runtime: str, samples: np.ndarray, outputs: np.ndarray, steps: dict[str, np.ndarray]) -> dict:
-    """Largest difference of each step from this machine's, in the unit of the step, and the share of equal answers.
+def compare(
+    head: Head, model: Path, runtime: str, samples: np.ndarray, outputs: np.ndarray, steps: dict[str, np.ndarray]
+) -> dict:
+    """Largest difference of each step from this machine's, in the unit of the step, and the agreement of the answers.
 
-    ``samples`` are this machine's model inputs, float32 [n, *shape]; ``outputs`` the board's scores for them,
-    [n, labels]; ``steps`` the board's values of each step for the first rows. Raises UserError with the first step
-    that differs.
+    ``samples`` are this machine's model inputs, float32 [n, *shape]; ``outputs`` the board's scores for them, [n, …] as
+    ``head`` has them; ``steps`` the board's values of each step for the first rows. Raises UserError with the first
+    step that differs.
     """
-    allowed = {"samples": 0.0, "features": TOLERANCE["fp32"], "scores": TOLERANCE[quantization(model)]}
+    scheme = TOLERANCE[quantization(model)]
+    allowed = {"samples": 0.0, "features": TOLERANCE["fp32"], "logits": scheme, "scores": scheme}
     first = len(steps["samples"])
     here = {"samples": samples[:first]} | host_steps(model, runtime, samples[:first])
     host = host_outputs(model, runtime, samples)
     differences = {}
     for step in (step for step in allowed if step in here):
         pairs = [(steps[step], here[step])] + ([(outputs, host)] if step == "scores" else [])
-        differences[step] = max(difference(there, local, step) for there, local in pairs)
+        differences[step] = max(difference(head, step, there, local) for there, local in pairs)
         largest = max(float(np.abs(local).max()) for _, local in pairs)
         if not differences[step] <= allowed[step] * largest:
             raise UserError(
                 f"the board does not compute what this machine computes: the first step that differs is {step!r}, by "
                 f"up to {differences[step]:.3g} where values reach {largest:.3g}: try another version in `wheels`"
             )
-    return differences | {"agreement": float((outputs.argmax(-1) == host.argmax(-1)).mean())}
+    return differences | {"agreement": head.agreement(host, outputs)}
 
 
 def quantization(model: Path) -> str:
@@ -68,19 +76,23 @@ def quantization(model: Path) -> str:
     return entries.get("quantization", "fp32")
 
 
-def difference(there: np.ndarray, here: np.ndarray, step: str) -> float:
-    """Largest absolute difference; infinite where something is no number; raises UserError for another shape."""
+def difference(head: Head, step: str, there: np.ndarray, here: np.ndarray) -> float:
+    """Largest difference, of scores as ``head`` has it; infinite where something is no number.
+
+    Raises UserError for another shape.
+    """
     if there.shape != here.shape:
         raise UserError(f"the board's {step} have the shape {there.shape}, this machine's {here.shape}")
-    found = np.abs(there.astype(np.float64) - here).max()
-    return float(found) if np.isfinite(found) else float("inf")
+    if not (np.isfinite(there).all() and np.isfinite(here).all()):
+        return float("inf")
+    return head.difference(here, there) if step == "scores" else float(np.abs(there.astype(np.float64) - here).max())
 
 
 def host_steps(model: Path, runtime: str, samples: np.ndarray) -> dict[str, np.ndarray]:
     """Each step of the model on this machine; raises UserError."""
     with tempfile.TemporaryDirectory(prefix="edge-") as folder, on_host(model):
         path = Path(folder, f"steps{model.suffix}")
-        path.write_bytes(with_features(model))
+        path.write_bytes(with_steps(model))
         rows = [RUNTIMES[runtime].steps(path, samples[row : row + 1]) for row in range(len(samples))]
     return {step: np.concatenate([row[step] for row in rows]) for step in rows[0]}
 

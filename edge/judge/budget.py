@@ -53,7 +53,7 @@ def rows() -> list[Row]:
         quantized = json.loads(QUANTIZE.read_text())
     except (OSError, ValueError):
         quantized = None
-    judged = judge_all(params.budget, task.LABEL, found, quantized)
+    judged = judge_all(params.budget, task.head.headline, found, quantized)
     if all(measures(name) != paths.EDGE for name in params.devices):
         judged.append(Row("metrics", str(paths.EDGE), None, None, False, "no device that is named measures it"))
     return judged

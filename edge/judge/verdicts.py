@@ -1,9 +1,10 @@
-"""What differs between two runs for whoever uses the model: accuracy, size, latency or instructions, with verdicts."""
+"""What differs between two runs for whoever uses the model: headline, size, latency or instructions, with verdicts."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from edge.core import paths
 from edge.devices import statistics
@@ -25,31 +26,45 @@ class Change(NamedTuple):
     verdict: str
 
 
-def accuracy(before: Revision, after: Revision) -> Change:
-    """Share of right answers of the model that ships, on the whole test split.
+def score(before: Revision, after: Revision) -> Change:
+    """The headline of the model that ships, on the whole test split; the interval is of how right the examples are.
 
-    The interval is paired where both gave answers to the same examples. It is of two independent counts where the
-    examples differ, or where only the share of ``before`` is known: then wider than it could be.
+    The interval is paired where both gave answers to the same examples. It is of two independent samples where the
+    examples differ, or where only the headline of ``before`` is known and the headline is a share of right examples:
+    then wider than it could be.
     """
-    values = [share_right(side) for side in (before, after)]
+    name = after.head.headline if after.head else "score"
+    values = [headline(side, name) for side in (before, after)]
     shown = [NONE if value is None else percent(value) for value in values]
     if None in values:
-        return Change("accuracy", *shown, NONE, "undecided")
+        return Change(name, *shown, NONE, "undecided")
     points = f"{100 * (values[1] - values[0]):+.1f} points"
     data = same(before, after, paths.PREPARED)
     if not data and not comparable(before, after):
-        return Change("accuracy", *shown, f"{points}, not comparable: another task, or other labels", "undecided")
+        return Change(name, *shown, f"{points}, not comparable: another task, or other labels", "undecided")
     if data and same(before, after, paths.EDGE):
-        return Change("accuracy", *shown, points, "same")
-    if not after.answers or not (before.answers or data):
-        return Change("accuracy", *shown, f"{points}, no interval: model or examples are absent", "undecided")
-    if data and before.answers:
-        low, high = paired(before.answers.right, after.answers.right)
-    else:
-        sizes = [len(side.answers.right) for side in (before if before.answers else after, after)]
-        low, high = independent(*zip(values, sizes, strict=True))
+        return Change(name, *shown, points, "same")
+    ends = limits(before, after, values, data)
+    if ends is None:
+        return Change(name, *shown, f"{points}, no interval: model or examples are absent", "undecided")
+    low, high = ends
     verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    return Change("accuracy", *shown, f"{points} ({100 * low:+.1f} to {100 * high:+.1f})", verdict)
+    whose = "" if share(after.answers.right) else "examples right: "
+    return Change(name, *shown, f"{points} ({whose}{100 * low:+.1f} to {100 * high:+.1f})", verdict)
+
+
+def limits(before: Revision, after: Revision, values: list[float], data: bool) -> tuple[float, float] | None:
+    """The 95 % interval of the difference; ``data``: the examples are the same. None where it is unknown."""
+    if not after.answers or not (before.answers or data):
+        return None
+    if data and before.answers:
+        return paired(before.answers.right, after.answers.right)
+    if before.answers and not (share(before.answers.right) and share(after.answers.right)):
+        return welch(before.answers.right, after.answers.right)
+    if not share(after.answers.right):
+        return None
+    sizes = [len(side.answers.right) for side in (before if before.answers else after, after)]
+    return independent(*zip(values, sizes, strict=True))
 
 
 def comparable(before: Revision, after: Revision) -> bool:
@@ -59,21 +74,42 @@ def comparable(before: Revision, after: Revision) -> bool:
     return labels and before.params.get(task) == after.params.get(task)
 
 
-def share_right(side: Revision) -> float | None:
-    """From the answers, or from metrics/quantize.json where they are absent."""
-    return float(side.answers.right.mean()) if side.answers else side.metrics.get("quantize", {}).get("accuracy")
+def headline(side: Revision, name: str) -> float | None:
+    """The headline from the answers, or from metrics/quantize.json where they are absent."""
+    return side.answers.score if side.answers else side.metrics.get("quantize", {}).get("scores", {}).get(name)
+
+
+def share(right: np.ndarray) -> bool:
+    """Whether each example is right or wrong, with nothing between."""
+    return bool(np.isin(right, (0, 1)).all())
 
 
 def paired(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the difference of two shares; whether each of the same examples was right, bool [n] each.
+    """The 95 % interval of the mean difference of how right the same examples are, float64 [n] each, 0 to 1.
 
-    Wald's, with 1/2 added to each cell (Agresti & Min 2005, "Simple improved confidence intervals for comparing matched
-    proportions").
+    Where each example is right or wrong, Wald's with 1/2 added to each cell (Agresti & Min 2005, "Simple improved
+    confidence intervals for comparing matched proportions"); else Student's of the differences.
     """
+    if not (share(before) and share(after)):
+        gaps = after - before
+        half = stdtrit(len(gaps) - 1, 0.975) * gaps.std(ddof=1) / math.sqrt(len(gaps))
+        return float(gaps.mean() - half), float(gaps.mean() + half)
+    before, after = before > 0, after > 0
     count = len(after) + 2
     gained, lost = (after & ~before).sum() + 0.5, (before & ~after).sum() + 0.5
     middle = (gained - lost) / count
     half = Z * math.sqrt(gained + lost - count * middle**2) / count
+    return float(middle - half), float(middle + half)
+
+
+def welch(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the difference of the means of two independent samples (Welch 1947)."""
+    errors = [values.var(ddof=1) / len(values) for values in (before, after)]
+    parts = [error**2 / (len(values) - 1) for error, values in zip(errors, (before, after), strict=True)]
+    middle = after.mean() - before.mean()
+    if sum(errors) == 0:
+        return float(middle), float(middle)
+    half = stdtrit(sum(errors) ** 2 / sum(parts), 0.975) * math.sqrt(sum(errors))
     return float(middle - half), float(middle + half)
 
 

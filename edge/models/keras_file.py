@@ -10,7 +10,6 @@ import numpy as np
 
 from edge.core import files
 from edge.data.shards import Split
-from edge.modalities.audio import augment, frontend  # noqa: F401 - importing them registers their layers
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -40,11 +39,11 @@ def normalised(name: str, content: bytes) -> bytes:
     return content
 
 
-def load(path: Path) -> keras.Model:
-    """The model that ``save`` wrote."""
-    return keras.saving.load_model(path, compile=False)
+def load(path: Path, layers: dict[str, type]) -> keras.Model:
+    """The model that ``save`` wrote; ``layers`` are those of our own in it, by the name that the file gives them."""
+    return keras.saving.load_model(path, custom_objects=layers, compile=False)
 
 
 def predict(model: keras.Model, split: Split, batch: int = 64) -> np.ndarray:
-    """The model's output for every row of ``split``, a batch at a time: float32 [n, labels]."""
+    """The model's output for every row of ``split``, a batch at a time: float32 [n, …]."""
     return np.concatenate([model(inputs, training=False).numpy() for inputs in split.batches(batch)])

@@ -25,4 +25,5 @@ class Train(Recipe):
     """The model and how it is trained."""
 
     architecture: Literal["lenet", "dense"]
+    label_smoothing: float = Field(ge=0, lt=1)
     width: int = Field(ge=1, le=1024)

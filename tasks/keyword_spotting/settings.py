@@ -132,5 +132,6 @@ class Train(Recipe):
     """The model and how it is trained."""
 
     architecture: Literal["ds_cnn", "dense", "lenet", "lstm", "gru"]
+    label_smoothing: float = Field(ge=0, lt=1)
     front_end: FrontEnd
     augment: Augment

@@ -12,23 +12,25 @@ import pytest
 
 from device.failure import MODEL, RUNTIME, Failure
 from device.runtimes import RUNTIMES
-from edge.data.shards import Spec
+from edge.data.shards import Spec, Tensor
+from edge.heads import Classification
 from edge.models import training
 from edge.models.formats import metadata, onnx_export, onnx_file, tflite
 from tests.imports import ROOT
 
-SPEC = Spec("numbers", (8, 8, 1), 1.0, ("no", "maybe", "yes"), {})
-ROWS = np.random.default_rng(2).normal(size=(3, 1, *SPEC.shape)).astype(np.float32)
+SPEC = Spec(Tensor("numbers", (8, 8, 1)), Tensor("scores", (3,)), ("no", "maybe", "yes"), {})
+ROWS = np.random.default_rng(2).normal(size=(3, 1, *SPEC.input.shape)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def model():
     """A small Keras model, numbers to scores, with a layer ``features``."""
     training.deterministic(7)
-    numbers = keras.Input(SPEC.shape, name=SPEC.input)
+    numbers = keras.Input(SPEC.input.shape, name=SPEC.input.name)
     features = keras.layers.Rescaling(2.0, 0.5, name="features")(numbers)
     hidden = keras.layers.Conv2D(4, 3, activation="relu")(features)
-    return training.with_scores(keras.Model(numbers, keras.layers.Dense(3)(keras.layers.Flatten()(hidden))))
+    logits = keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(hidden))
+    return Classification().finish(keras.Model(numbers, logits), None, SPEC)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +48,13 @@ def name(request) -> str:
     return request.param
 
 
-def with_features(model: Path, folder: Path) -> Path:
-    """The model that also gives its features, as a file in ``folder``."""
+def with_steps(model: Path, folder: Path) -> Path:
+    """The model that also gives its features and logits, as a file in ``folder``."""
     target = folder / f"steps{model.suffix}"
     if model.suffix == ".onnx":
-        onnx.save(onnx_file.with_features(onnx.load(model)), target)
+        onnx.save(onnx_file.with_steps(onnx.load(model), "features", "logits"), target)
     else:
-        target.write_bytes(tflite.with_features(model))
+        target.write_bytes(tflite.with_steps(model, "features", "logits"))
     return target
 
 
@@ -129,10 +131,10 @@ def test_the_version_is_that_of_the_package(name):
     assert RUNTIMES[name].version() == f"{distribution} {version(distribution)}"
 
 
-def test_steps_are_features_and_scores(model, files, name, tmp_path):
+def test_steps_are_features_logits_and_scores(model, files, name, tmp_path):
     """The features are those that Keras computes, and the scores those of the model that is timed."""
-    steps = RUNTIMES[name].steps(with_features(files[name], tmp_path), ROWS[0])
-    assert list(steps) == ["features", "scores"]
+    steps = RUNTIMES[name].steps(with_steps(files[name], tmp_path), ROWS[0])
+    assert list(steps) == ["features", "logits", "scores"]
     np.testing.assert_allclose(steps["features"], model.get_layer("features")(ROWS[0]), atol=1e-6)
     np.testing.assert_allclose(steps["scores"], RUNTIMES[name](files[name], 1).outputs(ROWS[0]), atol=1e-6)
 
@@ -140,8 +142,8 @@ def test_steps_are_features_and_scores(model, files, name, tmp_path):
 def test_a_model_without_features_has_scores_only(files, name, tmp_path):
     """Nothing is called ``features``: only the scores come back."""
     path = tmp_path / f"renamed{RUNTIMES[name].SUFFIX}"
-    path.write_bytes(files[name].read_bytes().replace(b"features", b"otherone"))
-    assert list(RUNTIMES[name].steps(with_features(path, tmp_path), ROWS[0])) == ["scores"]
+    path.write_bytes(files[name].read_bytes().replace(b"features", b"otherone").replace(b"logits", b"others"))
+    assert list(RUNTIMES[name].steps(with_steps(path, tmp_path), ROWS[0])) == ["scores"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", None], ids=["empty", "text", "cut"])
@@ -162,10 +164,10 @@ def test_a_row_of_another_shape_is_a_failure_of_the_model(files, name):
     assert caught.value.status == MODEL
 
 
-def test_two_outputs_are_refused(files, name, tmp_path):
-    """A model with two outputs is a failure of the model that counts them."""
-    with pytest.raises(Failure, match="1 inputs and 2 outputs") as caught:
-        RUNTIMES[name](with_features(files[name], tmp_path), 1)
+def test_further_outputs_are_refused(files, name, tmp_path):
+    """A model with three outputs is a failure of the model that counts them."""
+    with pytest.raises(Failure, match="1 inputs and 3 outputs") as caught:
+        RUNTIMES[name](with_steps(files[name], tmp_path), 1)
     assert caught.value.status == MODEL
 
 

@@ -16,10 +16,12 @@ from dvc.scm import RevError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+import tasks
 from edge.core import files, paths
 from edge.core.errors import UserError
 from edge.data import shards
 from edge.devices import entries
+from edge.heads import Head
 from edge.models.formats import onnx_file
 from edge.records import git, lock, metrics, status
 
@@ -31,21 +33,27 @@ TEST = tuple(paths.PREPARED / name for name in ("test.x.npy", "test.y.npy", "spe
 
 @dataclass(frozen=True)
 class Answers:
-    """What the model that ships says of the test split: stored examples, and probabilities [n, labels], float32."""
+    """What the model that ships says of the test split: ``outputs`` [n, …] as the ``head`` of the task has them."""
 
+    head: Head
     split: shards.Split
     spec: shards.Spec
-    scores: np.ndarray
+    outputs: np.ndarray
 
-    @property
-    def given(self) -> np.ndarray:
-        """The index of the label that was answered, [n]."""
-        return self.scores.argmax(axis=1)
-
-    @property
+    @cached_property
     def right(self) -> np.ndarray:
-        """Whether the answer is the true label, bool [n]."""
-        return self.given == self.split.y
+        """How right each example is, float64 [n], 0 to 1."""
+        return self.head.right(self.split.y, self.outputs)
+
+    @cached_property
+    def score(self) -> float:
+        """The headline."""
+        return self.head.score(self.split.y, self.outputs)[self.head.headline]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Columns example, actual, predicted."""
+        return self.head.answers(self.split.y, self.outputs, self.spec)
 
 
 class Revision:
@@ -118,6 +126,14 @@ class Revision:
         return status.changes() if self.files is None and self.stages else {}
 
     @cached_property
+    def head(self) -> Head | None:
+        """The head of the task that was run; None where this checkout has no such task."""
+        try:
+            return tasks.load(self.params.get(f"{paths.PARAMS}:task", "")).head
+        except UserError:
+            return None
+
+    @cached_property
     def labels(self) -> tuple[str, ...] | None:
         """The labels of the prepared data; None where they are absent."""
         content = self.read(paths.PREPARED / "spec.json") if self.stages else b""
@@ -179,7 +195,7 @@ class Revision:
     @cached_property
     def answers(self) -> Answers | None:
         """The answers of models/edge.onnx on this machine; None where model or test split are absent or damaged."""
-        if not self.stages:
+        if not self.stages or self.head is None:
             return None
         with tempfile.TemporaryDirectory(prefix="edge-") as name:
             folder = Path(name)
@@ -187,8 +203,10 @@ class Revision:
                 return None
             try:
                 split = shards.load(folder, "test")
-                scores = onnx_file.predict(folder / paths.EDGE.name, split)
-                return Answers(split, shards.load_spec(folder), scores)  # split.x stays mapped when its file is gone
+                outputs = onnx_file.predict(folder / paths.EDGE.name, split)
+                answers = Answers(self.head, split, shards.load_spec(folder), outputs)
+                answers.score, answers.table  # noqa: B018 - what cannot be scored is found here
+                return answers  # split.x stays mapped when its file is gone
             except Exception as error:  # noqa: BLE001 - whatever a damaged model or split makes of itself
                 self.absent[str(paths.EDGE)] = f"gives no answers to the test split ({type(error).__name__})"
                 return None

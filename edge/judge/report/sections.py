@@ -11,7 +11,7 @@ from edge.judge import budget
 from edge.judge.report import mistakes, pictures
 from edge.judge.report.page import BAD, GOOD, NONE, TONES, Data, Figure, Page, Section, Table, interval, number
 from edge.judge.report.revisions import WORKSPACE, Revision, same
-from edge.judge.verdicts import Change, accuracy, on_device, since, size
+from edge.judge.verdicts import Change, on_device, score, since, size
 from edge.records import git, metrics
 
 COMMITS, FILES, NAMED = 50, 60, 5  # commits, changed files, and reasons to run again that are listed
@@ -22,7 +22,7 @@ def build(before: Revision, after: Revision) -> Page:
     """The whole report; raises UserError where ``after`` has no run."""
     if not after.stages:
         raise UserError(f"{after.name} has no dvc.lock with a run: dvc repro makes one")
-    changes = [accuracy(before, after), size(before, after)]
+    changes = [score(before, after), size(before, after)]
     changes += [line for name in after.devices for line in on_device(name, before, after)]
     judged = limits(after)
     sections = [summary(before, after, changes, judged)]

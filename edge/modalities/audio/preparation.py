@@ -85,7 +85,8 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     for shard in splits.values():
         shard.save_labels([labels.index(name) if name in labels else -1 for name in names])
     metadata = {"sample_rate": cfg.rate, "sox_effects": effects}
-    shards.Spec("waveform", (samples,), 1 / 32768, labels, metadata).save(out)
+    ends = shards.Tensor("waveform", (samples,), scale=1 / 32768), shards.Tensor("scores", (len(labels),))
+    shards.Spec(*ends, labels, metadata).save(out)
     counts = {split: len(shard.labels) for split, shard in splits.items()}
     return counts | {"rejected": dict(rejected), "speakers": len(speakers), "seconds": round(seconds, 1)}
 

@@ -9,28 +9,22 @@ import tensorflow as tf
 import tf2onnx
 
 from edge.data.shards import Spec
-from edge.models.formats import metadata
-from edge.models.formats.onnx_file import FEATURES, SCORES
+from edge.models.formats import metadata, steps
+from edge.models.formats.onnx_file import SCORES
 
 
 def to_onnx(model, spec: Spec, opset: int, entries: dict, path: Path) -> int:
-    """Write ``model`` to ``path``, [batch, *shape] float32 in, ``scores`` [batch, labels] out. Returns the node count.
+    """Write ``model`` to ``path``, [batch, *shape] in, ``scores`` [batch, …] out. Returns the node count.
 
-    The output of the layer ``features`` keeps that name inside the graph, so that later steps find where the front
-    end stops. ONNX Runtime's basic optimizations fold batch norm into the convolutions; all operators stay standard.
+    The outputs of the layers ``features`` and ``logits`` keep these names inside the graph, so that later steps find
+    what stays in float. ONNX Runtime's basic optimizations fold batch norm into the convolutions; all operators stay
+    standard. Raises UserError where the model has no such layer.
     """
-    both = tf.keras.Model(model.input, [model.output, model.get_layer(FEATURES).output])
-
-    def scores_and_features(x):
-        scores, features = both(x, training=False)
-        return {SCORES: tf.identity(scores), FEATURES: tf.identity(features)}
-
-    signature = [tf.TensorSpec((None, *spec.shape), tf.float32, name=spec.input)]
-    converted, _ = tf2onnx.convert.from_function(
-        tf.function(scores_and_features, input_signature=signature), signature, opset=opset
-    )
+    signature = [tf.TensorSpec((None, *spec.input.shape), spec.input.dtype, name=spec.input.name)]
+    traced = tf.function(steps.traced(model), input_signature=signature)
+    converted, _ = tf2onnx.convert.from_function(traced, signature, opset=opset)
     folded = fold(converted)
-    for output in [o for o in folded.graph.output if o.name == FEATURES]:
+    for output in [o for o in folded.graph.output if o.name != SCORES]:
         folded.graph.output.remove(output)
         folded.graph.value_info.append(output)
     name_constants(folded.graph)

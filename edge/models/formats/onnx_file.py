@@ -9,7 +9,8 @@ import onnxruntime
 from edge.data.shards import Split
 
 BATCH = 64
-FEATURES = "features"  # what the front end gives the classifier
+FEATURES = "features"  # what is before it never changes in training, and stays in float
+LOGITS = "logits"  # what is after it turns logits into the answer, and stays in float
 SCORES = "scores"
 
 
@@ -22,16 +23,25 @@ def session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
 
 
 def predict(model: Path, split: Split) -> np.ndarray:
-    """The first output of ``model`` for every row of ``split``, read a batch at a time: float32 [n, labels]."""
+    """The first output of ``model`` for every row of ``split``, read a batch at a time: float32 [n, …]."""
     run = session(model)
     name = run.get_inputs()[0].name
     return np.concatenate([run.run(None, {name: batch})[0] for batch in split.batches(BATCH)])
 
 
-def with_features(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of ``model`` that also gives its features, float32; one without such a tensor comes back as it is."""
+def tensors(model: onnx.ModelProto) -> set[str]:
+    """The names of all tensors that the model computes."""
+    return {name for node in model.graph.node for name in node.output}
+
+
+def with_steps(model: onnx.ModelProto, *names: str) -> onnx.ModelProto:
+    """A copy of ``model`` that also gives its tensors ``names``, of their own types; absent names are left out."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    if FEATURES in {name for node in model.graph.node for name in node.output}:
-        copy.graph.output.append(onnx.helper.make_tensor_value_info(FEATURES, onnx.TensorProto.FLOAT, None))
+    known = {info.name: info for info in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    there = tensors(model) - {output.name for output in model.graph.output}
+    for name in (name for name in names if name in there):
+        copy.graph.output.append(
+            known.get(name) or onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        )
     return copy

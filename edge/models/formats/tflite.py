@@ -11,38 +11,41 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from edge.core.errors import UserError
 from edge.data.shards import Spec, Split
-from edge.models.formats.onnx_file import FEATURES, SCORES
+from edge.models.formats.onnx_file import FEATURES, LOGITS, SCORES
 
 METADATA = "metadata_props"
+STEPS = (SCORES, FEATURES, LOGITS)
 
 
 def to_tflite(model, spec: Spec, metadata: dict[str, str], path: Path) -> None:
-    """Write ``model`` to ``path``, [1, *shape] float32 in, ``scores`` [1, labels] out.
+    """Write ``model`` to ``path``, [1, *shape] in, ``scores`` [1, …] out.
 
-    The output of the layer ``features`` keeps that name inside the graph. The batch is fixed, since the CPU kernels
-    want shapes that do not change. The converter freezes the variables itself; by way of a SavedModel it takes six
-    times as long. Raises UserError with the operators that TFLite does not have as builtins.
+    The outputs of the layers ``features`` and ``logits`` keep these names inside the graph. The batch is fixed, since
+    the CPU kernels want shapes that do not change. The converter freezes the variables itself; by way of a SavedModel
+    it takes six times as long. Raises UserError with the operators that TFLite does not have as builtins.
     """
     import tensorflow as tf  # here, so that metadata are read and models are run without it
     from absl import logging
     from tensorflow.lite.python.convert_phase import ConverterError
 
-    both = tf.keras.Model(model.input, [model.output, model.get_layer(FEATURES).output], name="model")
+    from edge.models.formats import steps
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *spec.shape), tf.float32, name=spec.input)])
-    def scores_and_features(x):
-        scores, features = both(x, training=False)
-        return tf.identity(scores), tf.identity(features)
+    by_name = steps.traced(model)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, *spec.input.shape), spec.input.dtype, name=spec.input.name)])
+    def in_order(x):
+        found = by_name(x)
+        return tuple(found[name] for name in STEPS)
 
     logging.set_verbosity(logging.ERROR)  # it warns that this path is not the one by way of a SavedModel
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([scores_and_features.get_concrete_function()])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([in_order.get_concrete_function()])
     try:
         converted = flatbuffer_utils.read_model_from_bytearray(converter.convert())
     except ConverterError as error:
         missing = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error)))) or str(error).splitlines()[:1]
         raise UserError(f"TFLite has no builtin operator for {', '.join(missing)}: do without in the task") from None
     graph = converted.subgraphs[0]
-    for index, name in zip(graph.outputs, (SCORES, FEATURES), strict=True):
+    for index, name in zip(graph.outputs, STEPS, strict=True):
         graph.tensors[index].name = name
     graph.outputs = graph.outputs[:1]
     write_metadata(converted, metadata)
@@ -65,11 +68,13 @@ def read_metadata(path: Path) -> dict[str, str]:
     return {}
 
 
-def with_features(path: Path) -> bytes:
-    """The content of a model file that also gives its features, as second output; without such a tensor, as it is."""
+def with_steps(path: Path, *names: str) -> bytes:
+    """The content of a model file that gives its tensors ``names`` after its output; absent names are left out."""
     model = flatbuffer_utils.read_model(path)
     graph = model.subgraphs[0]
-    graph.outputs += [index for index, tensor in enumerate(graph.tensors) if tensor.name == FEATURES.encode()]
+    found = {tensor.name: index for index, tensor in enumerate(graph.tensors)}
+    wanted = (found.get(name.encode()) for name in names)
+    graph.outputs = [*graph.outputs, *(i for i in wanted if i is not None and i not in graph.outputs)]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
@@ -91,7 +96,7 @@ def identity() -> bytes:
 
 
 def predict(model: Path, split: Split) -> np.ndarray:
-    """The output of ``model`` for every row of ``split``, a row at a time: float32 [n, labels]."""
+    """The output of ``model`` for every row of ``split``, a row at a time: float32 [n, …]."""
     run = Interpreter(model, num_threads=1)
     run.allocate_tensors()
     (source,), (target,) = run.get_input_details(), run.get_output_details()

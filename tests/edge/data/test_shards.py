@@ -13,7 +13,8 @@ from edge.data import shards
 def write(folder, rows: int, samples: int = 8000) -> None:
     np.lib.format.open_memmap(folder / "test.x.npy", "w+", np.int16, (rows, samples))[:] = 1
     np.save(folder / "test.y.npy", np.zeros(rows, np.int64))
-    shards.Spec("waveform", (samples,), 0.5, ("a",), {}).save(folder)
+    ends = shards.Tensor("waveform", (samples,), scale=0.5), shards.Tensor("scores", (1,))
+    shards.Spec(*ends, ("a",), {}).save(folder)
 
 
 def test_inputs_are_scaled_floats(tmp_path):
@@ -44,3 +45,20 @@ def test_an_empty_split_is_named(tmp_path):
     write(tmp_path, 0)
     with pytest.raises(UserError, match=r"test\.x\.npy holds no examples"):
         shards.load(tmp_path, "test")
+
+
+def test_the_spec_comes_back(tmp_path):
+    """What is saved is what is loaded: both ends, labels, metadata."""
+    ends = shards.Tensor("pixels", (8, 8, 3), "uint8"), shards.Tensor("scores", (100, 6))
+    spec = shards.Spec(*ends, ("cat", "dog"), {"anchors": [1, 2]})
+    spec.save(tmp_path)
+    assert shards.load_spec(tmp_path) == spec
+
+
+def test_a_model_that_takes_integers_gets_what_is_stored(tmp_path):
+    """A uint8 input is not scaled: the stored pixels go in as they are."""
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    split = shards.Split(pixels, np.zeros(3), shards.Tensor("pixels", (4,), "uint8", 1 / 255))
+    inputs = split.inputs(slice(1, 3))
+    assert inputs.dtype == np.uint8
+    np.testing.assert_array_equal(inputs, pixels[1:])

@@ -9,8 +9,10 @@ from onnx import helper, numpy_helper
 
 from edge.core.errors import UserError
 from edge.devices import parity
+from edge.heads import Classification
 from tests.device.models import SCALE, clips
 
+HEAD = Classification()
 SAMPLES = clips().astype(np.float32) * np.float32(SCALE)
 
 
@@ -38,14 +40,14 @@ def board(model) -> tuple[np.ndarray, dict]:
 
 def test_agreement_is_zero_at_each_step(model, board):
     """A board that computes the same differs by nothing at samples, features and scores."""
-    found = parity.compare(model, "onnxruntime", SAMPLES, *board)
+    found = parity.compare(HEAD, model, "onnxruntime", SAMPLES, *board)
     assert found == {"samples": 0, "features": 0, "scores": 0, "agreement": 1}
 
 
 def test_rounding_passes_and_is_reported(model, board):
     """A difference of float rounding is no failure, and its size is in the figures."""
     outputs, steps = board
-    found = parity.compare(model, "onnxruntime", SAMPLES, outputs + np.float32(1e-6), steps)
+    found = parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + np.float32(1e-6), steps)
     assert 0 < found["scores"] < 1e-5
 
 
@@ -57,7 +59,7 @@ def test_the_first_step_that_differs_is_named(model, board, step):
     for later in order[order.index(step) :]:
         steps[later] = steps[later] + np.float32(0.1)
     with pytest.raises(UserError, match=f"first step that differs is '{step}'"):
-        parity.compare(model, "onnxruntime", SAMPLES, outputs, steps)
+        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs, steps)
 
 
 def test_a_wrong_score_in_any_row_is_found(model, board):
@@ -65,7 +67,7 @@ def test_a_wrong_score_in_any_row_is_found(model, board):
     outputs, steps = board
     outputs[-1, 0] += 10
     with pytest.raises(UserError, match="'scores'"):
-        parity.compare(model, "onnxruntime", SAMPLES, outputs, steps)
+        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs, steps)
 
 
 @pytest.mark.parametrize("value", (np.nan, np.inf))
@@ -74,14 +76,14 @@ def test_what_is_no_number_differs(model, board, value):
     outputs, steps = board
     outputs[3, 1] = value
     with pytest.raises(UserError, match="'scores'"):
-        parity.compare(model, "onnxruntime", SAMPLES, outputs, steps)
+        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs, steps)
 
 
 def test_another_shape_is_named(model, board):
     """Scores of another shape are an error that shows both."""
     outputs, steps = board
     with pytest.raises(UserError, match=r"\(70, 2\).*\(70, 3\)"):
-        parity.compare(model, "onnxruntime", SAMPLES, outputs[:, :2], steps)
+        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs[:, :2], steps)
 
 
 def test_int8_may_round_by_some_steps(model, board):
@@ -91,9 +93,11 @@ def test_int8_may_round_by_some_steps(model, board):
     onnx.save(quantized, model)
     outputs, steps = board
     largest = np.float32(np.abs(outputs).max())
-    assert parity.compare(model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.02), steps)["scores"] > 0
+    assert (
+        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.02), steps)["scores"] > 0
+    )
     with pytest.raises(UserError, match="'scores'"):
-        parity.compare(model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.1), steps)
+        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.1), steps)
 
 
 def test_agreement_counts_rows(model, board):
@@ -108,4 +112,4 @@ def test_agreement_counts_rows(model, board):
     nearest = int(gap.argmin())
     best, second = np.argsort(close[nearest])[[-1, -2]]
     close[nearest, [best, second]] = close[nearest, [second, best]]
-    assert parity.compare(model, "onnxruntime", SAMPLES, close, steps)["agreement"] == 69 / 70
+    assert parity.compare(HEAD, model, "onnxruntime", SAMPLES, close, steps)["agreement"] == 69 / 70

@@ -17,7 +17,8 @@ from markupsafe import Markup
 import tasks
 from benchmarks.clone import change
 from edge.data import shards
-from edge.data.shards import Spec
+from edge.data.shards import Spec, Tensor
+from edge.heads import Classification
 from edge.judge import verdicts
 from edge.judge.report import mistakes, page, pictures, revisions, sections
 from tests.conftest import Project
@@ -401,14 +402,15 @@ def test_what_is_not_to_be_trusted_is_said(metrics, words):
 def test_examples_can_be_heard_and_seen(tmp_path):
     """The sound of a clip is the stored samples, at their rate; a picture has the stored pixels."""
     clip = np.arange(-4000, 4000, dtype=np.int16)
-    tasks.load("keyword_spotting").example(
-        clip, Spec("waveform", (8000,), 1.0, ("yes",), {"sample_rate": 8000}), tmp_path
-    )
+    scores = Tensor("scores", (1,))
+    spec = Spec(Tensor("waveform", (8000,)), scores, ("yes",), {"sample_rate": 8000})
+    tasks.load("keyword_spotting").example(clip, spec, tmp_path)
     with wave.open(str(tmp_path / "sound.wav")) as sound:
         assert (sound.getframerate(), sound.getnchannels()) == (8000, 1)
         assert np.array_equal(np.frombuffer(sound.readframes(8000), "<i2"), clip)
     assert matplotlib.image.imread(tmp_path / "spectrogram.png").std() > 0
-    digit, spec = np.zeros((8, 8, 1), np.uint8), Spec("pixels", (8, 8, 1), 1.0, ("0",), {"pixel_range": [0, 16]})
+    digit = np.zeros((8, 8, 1), np.uint8)
+    spec = Spec(Tensor("pixels", (8, 8, 1)), scores, ("0",), {"pixel_range": [0, 16]})
     digit[2, 3] = 16
     tasks.load("image_classification").example(digit, spec, tmp_path)
     seen = matplotlib.image.imread(tmp_path / "picture.png")[8::16, 8::16, 0]
@@ -430,10 +432,11 @@ def test_long_tables_fit_a_merge_request():
 
 def test_a_label_without_test_examples_has_no_recall():
     """The confusion matrix has a row for each label, and a dash where there is nothing to be right about."""
-    split = shards.Split(np.zeros((2, 1)), np.array([0, 0]), 1.0)
+    spec = Spec(Tensor("x", (1,)), Tensor("scores", (2,)), ("yes", "no"), {})
+    split = shards.Split(np.zeros((2, 1)), np.array([0, 0]), spec.input)
 
     class Side:
-        answers = revisions.Answers(split, Spec("x", (1,), 1.0, ("yes", "no"), {}), np.array([[0.9, 0.1], [0.2, 0.8]]))
+        answers = revisions.Answers(Classification(), split, spec, np.array([[0.9, 0.1], [0.2, 0.8]]))
 
     assert [row[-2:] for row in mistakes.confusion(Side, Side).tables[0].rows] == [["50.0 %"] * 2, ["–"] * 2]
 

@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.data.shards import Split
+from edge.core.errors import UserError
+from edge.data.shards import Split, Tensor
 from edge.models.compression import schemes
 from edge.models.formats import onnx_file
 
@@ -52,7 +53,7 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def split():
     x = np.random.default_rng(1).integers(-32768, 32767, (100, 64), dtype=np.int16)
-    return Split(x, np.zeros(100, np.int64), 1 / 32768)
+    return Split(x, np.zeros(100, np.int64), Tensor("waveform", (64,), scale=1 / 32768))
 
 
 @pytest.mark.parametrize("scheme", schemes.SCHEMES)
@@ -72,8 +73,7 @@ def test_the_front_end_stays_in_float(model, split, scheme, tmp_path):
     features = []
     for path in (model, target):
         opened = onnx.load(path)
-        opened.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 32]))
-        onnx.save(opened, tmp_path / "features.onnx")
+        onnx.save(onnx_file.with_steps(opened, "features"), tmp_path / "features.onnx")
         session = onnx_file.session(tmp_path / "features.onnx")
         features.append(session.run(["features"], {"waveform": split.inputs(slice(None))})[0])
     np.testing.assert_array_equal(*features)
@@ -93,3 +93,44 @@ def test_the_same_calibration_gives_the_same_bytes(model, split, tmp_path):
     for name in ("a", "b"):
         schemes.int8(model, tmp_path / name, split, CONFIG)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int8_dynamic", "fp16"])
+def test_what_is_after_the_logits_stays_in_float(model, split, scheme, tmp_path):
+    """The softmax gives the scores itself, in float: they are not multiples of 1/256."""
+    schemes.SCHEMES[scheme](model, tmp_path / "edge.onnx", split, CONFIG)
+    graph = onnx.load(tmp_path / "edge.onnx").graph
+    assert [node.op_type for node in graph.node if "scores" in node.output] == ["Softmax"]
+    steps = onnx_file.predict(tmp_path / "edge.onnx", split) * 256
+    assert np.abs(steps - steps.round()).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["features", "logits"])
+@pytest.mark.parametrize("scheme", ["int8", "int8_dynamic", "fp16"])
+def test_a_missing_name_is_an_error(model, split, scheme, name, tmp_path):
+    """A model without `features` or `logits` is refused by name: else nothing would be left in float, in silence."""
+    (tmp_path / "renamed.onnx").write_bytes(model.read_bytes().replace(name.encode(), b"x" * len(name)))
+    with pytest.raises(UserError, match=f"no tensor {name}"):
+        schemes.SCHEMES[scheme](tmp_path / "renamed.onnx", tmp_path / "edge.onnx", split, CONFIG)
+    assert not (tmp_path / "edge.onnx").exists()
+
+
+def test_a_front_end_that_fusion_would_fold_away_stays_in_float(split, tmp_path):
+    """A scale in front of a convolution is folded into its weights by ONNX Runtime: int8 keeps it apart, in float."""
+    kernel = np.random.default_rng(3).normal(size=(4, 1, 3, 3)).astype(np.float32)
+    constants = {"gain": np.float32(1 / 16), "kernel": kernel, "image": np.array([-1, 1, 8, 8])}
+    nodes = [
+        helper.make_node("Reshape", ["waveform", "image"], ["picture"], "reshape"),
+        helper.make_node("Mul", ["picture", "gain"], ["features"], "scale"),
+        helper.make_node("Conv", ["features", "kernel"], ["logits"], "conv"),
+        helper.make_node("Softmax", ["logits"], ["scores"], "softmax"),
+    ]
+    ends = [helper.make_tensor_value_info(*end) for end in (("waveform", 1, ["n", 64]), ("scores", 1, ["n", 4, 6, 6]))]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "picture", ends[:1], ends[1:], tensors)
+    source = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), source)
+    schemes.int8(source, tmp_path / "edge.onnx", split, CONFIG)
+    quantized = onnx.load(tmp_path / "edge.onnx").graph
+    scale = next(node for node in quantized.node if "features" in node.output)
+    assert scale.op_type == "Mul" and scale.input[0] == "picture"

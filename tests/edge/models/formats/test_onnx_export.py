@@ -7,14 +7,17 @@ import numpy as np
 import onnx
 import pytest
 
-from edge.data.shards import Spec
+from edge.core.errors import UserError
+from edge.data.shards import Spec, Tensor
+from edge.heads import Classification
 from edge.modalities.audio.frontend import LogMel
 from edge.models import training
 from edge.models.formats import metadata, onnx_export, onnx_file
 from edge.models.networks.classifiers import ARCHITECTURES
 
 SAMPLES = 4000
-SPEC = Spec("waveform", (SAMPLES,), 1 / 32768, ("no", "yes"), {"sample_rate": 8000})
+ENDS = Tensor("waveform", (SAMPLES,), scale=1 / 32768), Tensor("scores", (2,))
+SPEC = Spec(*ENDS, ("no", "yes"), {"sample_rate": 8000})
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -25,7 +28,8 @@ def exported(request, tmp_path_factory):
     front = LogMel(
         sample_rate=8000, window=240, hop=160, fft=256, bins=20, low=60, high=3800, floor=1e-3, name="features"
     )
-    model = training.with_scores(keras.Model(waveform, ARCHITECTURES[request.param](front(waveform), 2)))
+    logits = keras.Model(waveform, ARCHITECTURES[request.param](front(waveform), 2))
+    model = Classification().finish(logits, None, SPEC)
     random = np.random.default_rng(3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -57,8 +61,18 @@ def test_batch_norm_is_folded(exported):
     assert not [n.name for n in graph.node if n.op_type in ("Mul", "Add", "Sub") and convolved & set(n.input)]
 
 
-def test_the_file_carries_its_labels_and_features(exported):
-    """The metadata hold the labels as JSON, and the tensor behind the front end is called `features`."""
+def test_the_file_carries_its_labels_and_steps(exported):
+    """The metadata hold the labels as JSON; the tensors `features` and `logits` keep their names."""
     model = onnx.load(exported[1])
     assert json.loads(metadata.read(model)["labels"]) == ["no", "yes"]
-    assert "features" in {name for node in model.graph.node for name in node.output}
+    assert {"features", "logits"} <= onnx_file.tensors(model)
+
+
+def test_a_model_without_the_names_is_refused(tmp_path):
+    """A network without a layer `logits` is not converted: quantization would not know what to leave alone."""
+    numbers = keras.Input((4,), name="numbers")
+    features = keras.layers.Rescaling(2.0, name="features")(numbers)
+    model = keras.Model(numbers, keras.layers.Dense(2)(features))
+    spec = Spec(Tensor("numbers", (4,)), Tensor("scores", (2,)), ("no", "yes"), {})
+    with pytest.raises(UserError, match="no layer logits"):
+        onnx_export.to_onnx(model, spec, 18, {"task": "test"}, tmp_path / "model.onnx")

@@ -11,7 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 from edge.core.errors import UserError
-from edge.data.shards import Spec, Split
+from edge.data.shards import Spec, Split, Tensor
+from edge.heads import Classification
 from edge.modalities.audio.frontend import MFCC, LogMel
 from edge.models import training
 from edge.models.formats import tflite
@@ -19,8 +20,9 @@ from edge.models.networks.classifiers import ARCHITECTURES
 from tests.imports import ROOT
 
 SAMPLES = 4000
-SPEC = Spec("waveform", (SAMPLES,), 1 / 32768, ("no", "yes"), {"sample_rate": 8000})
-PICTURES = Spec("picture", (8, 8, 1), 1 / 32768, ("no", "yes"), {})
+SCORES = Tensor("scores", (2,))
+SPEC = Spec(Tensor("waveform", (SAMPLES,), scale=1 / 32768), SCORES, ("no", "yes"), {"sample_rate": 8000})
+PICTURES = Spec(Tensor("picture", (8, 8, 1), scale=1 / 32768), SCORES, ("no", "yes"), {})
 ENTRIES = {"task": "test", "labels": '["no", "yes"]', "word": "größer"}
 FRONT_END = {
     "sample_rate": 8000, "window": 240, "hop": 160, "fft": 256, "bins": 20, "low": 60, "high": 3800, "floor": 1e-3,
@@ -31,9 +33,10 @@ def sound(architecture: str, mfcc: bool = False):
     """A Keras model, waveform to scores, with batch statistics that are not the initial ones."""
     keras.utils.clear_session()
     training.deterministic(7)
-    waveform = keras.Input(SPEC.shape, name=SPEC.input)
+    waveform = keras.Input(SPEC.input.shape, name=SPEC.input.name)
     front = MFCC(**FRONT_END, coefficients=13, name="features") if mfcc else LogMel(**FRONT_END, name="features")
-    model = training.with_scores(keras.Model(waveform, ARCHITECTURES[architecture](front(waveform), 2)))
+    model = keras.Model(waveform, ARCHITECTURES[architecture](front(waveform), 2))
+    model = Classification().finish(model, None, SPEC)
     random = np.random.default_rng(3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -45,15 +48,15 @@ def sound(architecture: str, mfcc: bool = False):
 def pictures():
     """A Keras model, pictures to scores."""
     training.deterministic(7)
-    picture = keras.Input(PICTURES.shape, name=PICTURES.input)
+    picture = keras.Input(PICTURES.input.shape, name=PICTURES.input.name)
     features = keras.layers.Rescaling(2.0, name="features")(picture)
-    return training.with_scores(keras.Model(picture, ARCHITECTURES["lenet"](features, 2)))
+    return Classification().finish(keras.Model(picture, ARCHITECTURES["lenet"](features, 2)), None, PICTURES)
 
 
 def split(spec: Spec, count: int = 3) -> Split:
     """Rows of noise."""
-    x = np.random.default_rng(1).integers(-8000, 8000, (count, *spec.shape), dtype=np.int16)
-    return Split(x, np.zeros(count, np.int64), spec.scale)
+    x = np.random.default_rng(1).integers(-8000, 8000, (count, *spec.input.shape), dtype=np.int16)
+    return Split(x, np.zeros(count, np.int64), spec.input)
 
 
 def operators(path: Path) -> list[tuple[int, schema.OperatorT]]:
@@ -80,7 +83,7 @@ def test_tflite_answers_like_keras(converted):
     np.testing.assert_allclose(tflite.predict(path, rows), model(rows.inputs(slice(None)), training=False), atol=1e-4)
     run = tflite.Interpreter(path)
     ends = run.get_input_details() + run.get_output_details()
-    assert [(end["name"], end["dtype"]) for end in ends] == [(spec.input, np.float32), ("scores", np.float32)]
+    assert [(end["name"], end["dtype"]) for end in ends] == [(spec.input.name, np.float32), ("scores", np.float32)]
 
 
 def test_every_operator_is_a_builtin_and_weights_are_constants(converted):
@@ -104,23 +107,27 @@ def test_an_operator_that_is_no_builtin_is_named(tmp_path):
     """A layer that TFLite cannot compute by itself stops the conversion with the operator's name."""
     numbers = keras.Input((4,), name="numbers")
     features = keras.layers.Lambda(keras.ops.erfinv, name="features")(numbers)
-    model = keras.Model(numbers, keras.layers.Dense(2)(features))
+    model = keras.Model(numbers, keras.layers.Dense(2, name="logits")(features))
+    spec = Spec(Tensor("numbers", (4,)), SCORES, ("no", "yes"), {})
     with pytest.raises(UserError, match=r"no builtin operator for tf\.Erfinv: "):
-        tflite.to_tflite(model, Spec("numbers", (4,), 1.0, ("no", "yes"), {}), ENTRIES, tmp_path / "model.tflite")
+        tflite.to_tflite(model, spec, ENTRIES, tmp_path / "model.tflite")
 
 
-def test_features_can_be_had_as_a_second_output(converted, tmp_path):
-    """The file with features gives the scores first, and then what the Keras layer of that name gives."""
+def test_steps_can_be_had_as_further_outputs(converted, tmp_path):
+    """The file with steps gives the scores first, and then what the Keras layers of these names give."""
     model, spec, path = converted
-    (tmp_path / "steps.tflite").write_bytes(tflite.with_features(path))
+    (tmp_path / "steps.tflite").write_bytes(tflite.with_steps(path, "features", "logits", "absent"))
     run = tflite.Interpreter(tmp_path / "steps.tflite")
     run.allocate_tensors()
     row = split(spec).inputs(slice(0, 1))
     run.set_tensor(run.get_input_details()[0]["index"], row)
     run.invoke()
-    scores, features = (run.get_tensor(output["index"]) for output in run.get_output_details())
-    expected = keras.Model(model.input, model.get_layer("features").output)(row, training=False)
-    np.testing.assert_allclose(features, expected, atol=1e-4)
+    outputs = run.get_output_details()
+    assert [output["name"] for output in outputs] == ["scores", "features", "logits"]
+    scores, *found = (run.get_tensor(output["index"]) for output in outputs)
+    for name, values in zip(("features", "logits"), found, strict=True):
+        expected = keras.Model(model.input, model.get_layer(name).output)(row, training=False)
+        np.testing.assert_allclose(values, expected, atol=1e-4)
     np.testing.assert_allclose(scores, model(row, training=False), atol=1e-4)
 
 

@@ -1,0 +1,149 @@
+"""Boxes in a picture: outputs float32 [n, 100, 6], a row a box: y0 x0 y1 x1 score class; score 0: no box.
+
+y is float32 [n, most, 5]: y0 x0 y1 x1 class; class -1: no box. Coordinates are shares of the height and of the width.
+The anchors are laid out by ``spec.metadata["levels"]``: a list of {"rows", "columns", "sizes": [[height, width], …]}.
+"""
+
+import numpy as np
+import pandas as pd
+
+from edge.data.shards import Spec
+from edge.heads.head import Head, Objective
+
+MATCH = 0.5  # least IoU of a box with the true one that it finds
+SAME = 0.9  # least IoU of two boxes that say the same
+SURE = 0.5  # least score of a box that is shown, counted as right or compared
+NONE = "background"
+RECALLS = np.linspace(0, 1, 101)  # at which precision is read (COCO)
+
+
+class Detection(Head):
+    """Single-shot detection over anchors (Liu et al. 2016, arXiv:1512.02325), focal loss (Lin et al. 2017)."""
+
+    headline = "map50"
+
+    def objective(self, config, spec: Spec) -> Objective:
+        """Focal loss and smooth L1 of logits [batch, anchors, 4 + classes]; ``score`` is the recall of the anchors."""
+        from edge.heads import boxes
+
+        return boxes.objective(spec)
+
+    def finish(self, model, config, spec: Spec):
+        """Decode and suppress inside the graph: ``scores``, float32 [batch, 100, 6]."""
+        import keras
+
+        from edge.heads import boxes
+
+        layer = boxes.Decode(spec.metadata["levels"], len(spec.labels), name="scores")
+        return keras.Model(model.input, layer(model.output))
+
+    def layers(self) -> dict[str, type]:
+        """The layer that decodes."""
+        from edge.heads import boxes
+
+        return {"edge>Decode": boxes.Decode}
+
+    def score(self, y: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        """Mean average precision at IoU 0.5 over the classes that have a true box, read at 101 recalls as COCO does."""
+        classes = np.unique(y[..., 4][y[..., 4] >= 0])
+        return {"map50": float(np.mean([average_precision(y, outputs, label) for label in classes]))}
+
+    def right(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """F1 of the boxes with a score of at least 0.5; 1 where there is no box and none was found."""
+        found = []
+        for truth, boxes in zip(y, outputs, strict=True):
+            truth, boxes = truth[truth[:, 4] >= 0], sure(boxes)
+            hits = sum(index >= 0 for index in matched(truth, boxes, MATCH))
+            total = len(truth) + len(boxes)
+            found.append(2 * hits / total if total else 1.0)
+        return np.array(found)
+
+    def confidence(self, outputs: np.ndarray) -> np.ndarray:
+        """The largest score of the picture's boxes."""
+        return outputs[..., 4].max(axis=1).astype(np.float64)
+
+    def answers(self, y: np.ndarray, outputs: np.ndarray, spec: Spec) -> pd.DataFrame:
+        """A row for each true box and for each box that finds none, which is then ``background``.
+
+        Matching ignores the class, so that a box of the wrong class is a confusion of the two.
+        """
+        rows = []
+        for example, (truth, boxes) in enumerate(zip(y, outputs, strict=True)):
+            truth, boxes = truth[truth[:, 4] >= 0], sure(boxes)
+            owner = matched(truth, boxes, MATCH, any_class=True)
+            predicted = {index: spec.labels[int(box[5])] for index, box in zip(owner, boxes, strict=True) if index >= 0}
+            rows += [(example, spec.labels[int(box[4])], predicted.get(i, NONE)) for i, box in enumerate(truth)]
+            pairs = zip(owner, boxes, strict=True)
+            rows += [(example, NONE, spec.labels[int(box[5])]) for index, box in pairs if index < 0]
+        return pd.DataFrame(rows, columns=["example", "actual", "predicted"])
+
+    def agreement(self, one: np.ndarray, other: np.ndarray) -> float:
+        """The share of boxes with a score of at least 0.5 that both have, of the same class and with an IoU of 0.9."""
+        hits = total = 0
+        for first, second in zip(one, other, strict=True):
+            truth = sure(first)[:, [0, 1, 2, 3, 5]]
+            boxes = sure(second)
+            hits += 2 * sum(index >= 0 for index in matched(truth, boxes, SAME))
+            total += len(truth) + len(boxes)
+        return hits / total if total else 1.0
+
+    def difference(self, one: np.ndarray, other: np.ndarray) -> float:
+        """Largest difference between a box and the most similar box of the other model, whatever their ranks.
+
+        Coordinates and class count as much as the box's score: where a box that nobody would see lies does not matter.
+        """
+        largest = 0.0
+        for first, second in zip(one.astype(np.float64), other.astype(np.float64), strict=True):
+            first, second = (boxes * np.where(np.arange(6) == 4, 1, boxes[:, 4:5]) for boxes in (first, second))
+            gaps = np.abs(first[:, None] - second[None]).max(axis=-1)
+            largest = max(largest, gaps.min(axis=1).max(), gaps.min(axis=0).max())
+        return float(largest)
+
+
+def sure(boxes: np.ndarray) -> np.ndarray:
+    """The boxes [n, 6] of a picture with a score of at least 0.5, the surest first."""
+    kept = boxes[boxes[:, 4] >= SURE]
+    return kept[np.argsort(-kept[:, 4], kind="stable")]
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes [n, 4+] and [m, 4+]: float64 [n, m]."""
+    one, other = one[:, None, :4].astype(np.float64), other[None, :, :4].astype(np.float64)
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.prod(np.maximum(sides, 0), axis=-1)
+    areas = [np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1) for boxes in (one, other)]
+    return shared / np.maximum(areas[0] + areas[1] - shared, 1e-12)
+
+
+def matched(truth: np.ndarray, boxes: np.ndarray, least: float, any_class: bool = False) -> list[int]:
+    """The row of ``truth`` [n, 5] that each of ``boxes`` [m, 6], the surest first, finds; -1: none that is free."""
+    overlap = iou(boxes, truth)
+    if not any_class:
+        overlap = np.where(boxes[:, 5][:, None] == truth[:, 4][None], overlap, 0)
+    owner, free = [], np.ones(len(truth), bool)
+    for row in overlap:
+        best = int(np.argmax(row * free)) if free.any() else -1
+        hit = best >= 0 and bool(free[best]) and row[best] >= least
+        owner.append(best if hit else -1)
+        if hit:
+            free[best] = False
+    return owner
+
+
+def average_precision(y: np.ndarray, outputs: np.ndarray, label: float) -> float:
+    """Average precision of one class at IoU 0.5: the mean of the precision at 101 recalls (Lin et al. 2014, COCO)."""
+    scores, hits, count = [], [], 0
+    for truth, boxes in zip(y, outputs, strict=True):
+        truth = truth[truth[:, 4] == label]
+        boxes = boxes[(boxes[:, 5] == label) & (boxes[:, 4] > 0)]
+        boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
+        count += len(truth)
+        scores.append(boxes[:, 4])
+        hits += [index >= 0 for index in matched(truth, boxes, MATCH)]
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    found = np.cumsum(np.array(hits, float)[order])
+    recall = found / count
+    precision = found / np.arange(1, len(found) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    places = np.searchsorted(recall, RECALLS, side="left")
+    return float(np.append(envelope, 0.0)[places].mean())

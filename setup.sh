@@ -1,14 +1,29 @@
 #!/bin/sh
-# Installs what is missing: the Debian packages of packages.txt, and the Python packages of requirements.txt into .venv.
+# Installs what is missing to `run` the pipeline (the default), to `emulate` a Raspberry Pi besides, or to `test` besides:
+# Debian packages from packages.txt; Python packages from requirements.txt, for tests also from requirements-test.txt.
 # On another system it names the missing programs and what they are for, and changes nothing.
 set -eu
 cd "$(dirname "$0")"
 PATH="$PATH:/usr/sbin"
 
-wanted=$(grep -v '^#' packages.txt)
+locks=requirements.txt
+case ${1:-run} in
+    run) needs='run' ;;
+    emulate) needs='run\|emulate' ;;
+    test)
+        needs='run\|emulate\|test'
+        locks="requirements.txt requirements-test.txt"
+        ;;
+    *)
+        echo "usage: ./setup.sh [run|emulate|test]" >&2
+        exit 1
+        ;;
+esac
+
+wanted=$(grep "^\($needs\) " packages.txt)
 codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}" || true)
 if [ "$codename" = bookworm ] && command -v dpkg-query >/dev/null; then
-    missing=$(echo "$wanted" | while read -r package _; do
+    missing=$(echo "$wanted" | while read -r _ package _; do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
     done)
     if [ -n "$missing" ]; then
@@ -32,7 +47,7 @@ if [ "$codename" = bookworm ] && command -v dpkg-query >/dev/null; then
         case $missing in *openssh-server*) $root systemctl disable ssh >/dev/null 2>&1 || true ;; esac
     fi
 else
-    missing=$(echo "$wanted" | while read -r _ program purpose; do
+    missing=$(echo "$wanted" | while read -r _ _ program purpose; do
         [ "$program" = - ] || command -v "$program" >/dev/null || echo "  $program: $purpose"
     done)
     if [ -n "$missing" ]; then
@@ -41,22 +56,27 @@ else
     fi
 fi
 
-stamp=.venv/.complete
-locked=$(sha256sum < requirements.txt)
-[ -e "$stamp" ] && [ "$(cat "$stamp")" = "$locked" ] && exit 0
+stamp=.venv/.installed  # a checksum of each lock file that .venv was made from
+if [ ! -e "$stamp" ] || ! sha256sum --check --status "$stamp" 2>/dev/null; then
+    python=""
+    for candidate in python3.11 python3 /usr/bin/python3; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+    if [ -z "$python" ]; then
+        echo "error: Python 3.11 with venv is needed: requirements.txt is locked for it" >&2
+        exit 1
+    fi
+    "$python" -m venv --clear .venv
+    : > "$stamp"
+fi
 
-python=""
-for candidate in python3.11 python3 /usr/bin/python3; do
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
-        python=$candidate
-        break
+for lock in $locks; do
+    if ! grep -q " $lock\$" "$stamp"; then
+        echo "Installing the Python packages of $lock into .venv (some minutes the first time)"
+        .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+        sha256sum "$lock" >> "$stamp"
     fi
 done
-if [ -z "$python" ]; then
-    echo "error: Python 3.11 with venv is needed: requirements.txt is locked for it" >&2
-    exit 1
-fi
-echo "Installing Python packages into .venv (some minutes the first time)"
-"$python" -m venv --clear .venv
-.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-echo "$locked" > "$stamp"

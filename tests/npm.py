@@ -18,7 +18,7 @@ def install(folder: Path, untested: str) -> None:
     if there.exists() and there.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime:
         return
     if not shutil.which("npm"):
-        pytest.skip(f"{untested.upper()}: npm is missing, make setup installs it")
+        pytest.skip(f"{untested.upper()}: npm is missing, ./setup.sh test installs it")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if int(version[1:].split(".")[0]) < 18:
         pytest.skip(f"{untested.upper()}: node {version} is too old, 18 is needed")

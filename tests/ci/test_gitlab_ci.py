@@ -105,7 +105,7 @@ def hub(toy, gitlab, tmp_path_factory) -> Hub:
     project.ok("dvc", "remote", "default", "storage")
     project.ok("dvc", "push")
     change(project.folder / "params.yaml", budget__latency_p95_ms=None, budget__instructions=None)  # no board
-    for name in (".gitlab-ci.yml", "ruff.toml", "pytest.ini"):
+    for name in (".gitlab-ci.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, project.folder)
     (project.folder / "setup.sh").write_text(SETUP.format(Path(sys.executable).parent))
     (project.folder / "setup.sh").chmod(0o755)

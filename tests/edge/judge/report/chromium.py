@@ -22,7 +22,7 @@ def dom(page: Path, profile: Path, *options: str) -> str:
     """The DOM of a page, as HTML; skips where there is no Chromium."""
     program = shutil.which("chromium")
     if not program:
-        pytest.skip("THE REPORT WAS NOT OPENED IN A BROWSER: chromium is missing (packages.txt)")
+        pytest.skip("THE REPORT WAS NOT OPENED IN A BROWSER: chromium is missing, ./setup.sh test installs it")
     words = [program, *QUIET, f"--user-data-dir={profile}", *options, "--dump-dom", page.as_uri()]
     return subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
 

@@ -1,4 +1,4 @@
-"""Which of the project's files a stage imports, read from the source."""
+"""Which of the project's files a file imports, read from the source: nothing is run."""
 
 import ast
 from pathlib import Path
@@ -6,30 +6,32 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def file_of(module: str) -> Path | None:
-    """The project's file for a dotted module name, if it is the project's."""
-    base = ROOT / module.replace(".", "/")
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
-
-
-def imported(tree: ast.AST) -> set[Path]:
-    """Project files imported anywhere in ``tree``, with the packages that they lie in."""
-    names = set()
+def names(tree: ast.AST) -> set[str]:
+    """Every dotted name that is imported anywhere in ``tree``: of `from a import b` both a and a.b."""
+    found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    names |= {".".join(name.split(".")[:count]) for name in names for count in range(1, name.count(".") + 1)}
-    return {path for path in map(file_of, filter(None, names)) if path}
-
-
-def of_stage(stage: Path) -> set[Path]:
-    """Every project file that ``stage`` imports, what the tasks import included."""
-    found, waiting = set(), [stage, *(ROOT / "tasks").rglob("*.py")]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += imported(ast.parse(path.read_text()))
+            assert node.level == 0, f"line {node.lineno}: an import says its room in full"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def file_of(root: Path, name: str) -> Path | None:
+    """The file below ``root`` that a dotted name stands for, relative to ``root``; None where it is none of ours."""
+    base = Path(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if (root / path).is_file()), None)
+
+
+def imported(root: Path, tree: ast.AST) -> set[Path]:
+    """The project's files that ``tree`` imports, relative to ``root``, without the packages that they lie in."""
+    found = {path for path in (file_of(root, name) for name in names(tree)) if path}
+    return found - {path.parent / "__init__.py" for path in found if path.name != "__init__.py"}
+
+
+def with_packages(root: Path, files: set[Path]) -> set[Path]:
+    """``files`` and the __init__.py of every folder above each: Python runs those first."""
+    packages = {folder / "__init__.py" for file in files for folder in file.parents}
+    return files | {package for package in packages if (root / package).is_file()}

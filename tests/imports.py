@@ -32,6 +32,11 @@ def imported(root: Path, tree: ast.AST) -> set[Path]:
 
 
 def with_packages(root: Path, files: set[Path]) -> set[Path]:
-    """``files`` and the __init__.py of every folder above each: Python runs those first."""
+    """``files`` and the __init__.py of every folder above each that has code: Python runs those first."""
     packages = {folder / "__init__.py" for file in files for folder in file.parents}
-    return files | {package for package in packages if (root / package).is_file()}
+    return files | {package for package in packages if (root / package).is_file() and has_code(root / package)}
+
+
+def has_code(file: Path) -> bool:
+    """Is there more in a file than a docstring?"""
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text()).body)

@@ -1,5 +1,6 @@
 """A copy of the project in a folder of its own, to run the pipeline in."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -23,8 +24,6 @@ PARTS = (
     "commands",
     "dvc.yaml",
     "edge",
-)
-PARTS += (
     "metrics/.gitignore",
     "models/.gitignore",
     "params.yaml",
@@ -92,12 +91,29 @@ def add_task(folder: Path, name: str, toy: str) -> None:
     shutil.copy(ROOT / f"tests/toy/{toy}.yaml", folder / f"configs/{name}.yaml")
 
 
-@pytest.fixture(scope="session")
-def toy(tmp_path_factory) -> Project:
-    """The project after a full run of the toy task."""
-    project = copy_project(tmp_path_factory.mktemp("toy"))
+def run_toy(folder: Path) -> None:
+    """Copy the project into ``folder`` and run the toy task there."""
+    project = copy_project(folder)
     change(project.folder / "params.yaml", task="toy")
     project.ok("dvc", "repro")
     project.ok("git", "add", ".")
     project.ok("git", "commit", "--quiet", "-m", "A run")
-    return project
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory, worker_id) -> Project:
+    """The project after a full run of the toy task. Where tests run side by side, each worker has a copy of one run."""
+    folder = tmp_path_factory.mktemp("toy")
+    if worker_id == "master":
+        run_toy(folder)
+        return Project(folder)
+    shared = tmp_path_factory.getbasetemp().parent / "toy"
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.with_suffix(".done").exists():
+            shutil.rmtree(shared, ignore_errors=True)  # what a worker left that failed
+            shared.mkdir()
+            run_toy(shared)
+            shared.with_suffix(".done").touch()
+    shutil.copytree(shared, folder, symlinks=True, dirs_exist_ok=True)
+    return Project(folder)

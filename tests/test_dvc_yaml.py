@@ -26,9 +26,9 @@ def module_of(stage: str) -> str:
 
 
 def attributes(tree: ast.AST, owner: str) -> set[str]:
-    """The names that ``tree`` reads from the variable ``owner``, as prepare in task.prepare."""
+    """The names that ``tree`` reads from what is called ``owner``, as prepare in task.prepare or run.task.prepare."""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    return {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == owner}
+    return {node.attr for node in nodes if owner in (getattr(node.value, "id", ""), getattr(node.value, "attr", ""))}
 
 
 def of_task(path: Path, called: set[str]) -> set[Path]:

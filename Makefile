@@ -18,7 +18,7 @@ repro: setup
 test: setup-test
 	ruff check .
 	ruff format --check .
-	pytest -n logical --dist loadgroup
+	pytest -n logical
 
 gate: setup
 	python -m commands.gate

@@ -1,4 +1,4 @@
-"""A copy of the project in a folder of its own, to run the pipeline in."""
+"""A copy of the project in a folder of its own, to run the pipeline in; and which worker runs which test file."""
 
 import fcntl
 import os
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from benchmarks.clone import change
 from tests.imports import ROOT
@@ -32,6 +33,52 @@ PARTS = (
     "stages",
     "tasks",
 )
+
+# Files that measure on this machine: they take turns by the board's lock, so that one worker runs them one by one.
+MEASURING = (
+    "tests/device/measure/test_runner.py",
+    "tests/edge/devices/test_emulated_device.py",
+    "tests/edge/devices/test_evaluation.py",
+    "tests/stages/test_evaluate_on_device.py",
+)
+# These start first, the longest before the others, so that no worker is left with a long file at the end.
+LONGEST = (
+    *MEASURING,
+    "tests/ci/test_gitlab_ci.py",
+    "tests/test_default_task.py",
+    "tests/edge/judge/report/test_report.py",
+    "tests/test_pipeline.py",
+    "tests/test_storage.py",
+    "tests/edge/records/test_lineage.py",
+    "tests/edge/records/test_registry.py",
+    "tests/edge/devices/test_network.py",
+)
+
+
+def file_of(nodeid: str) -> str:
+    """The test file of a test."""
+    return nodeid.partition("::")[0]
+
+
+class Files(LoadScopeScheduling):
+    """Gives whole files to workers, so that each fixture of a file is made once; those that measure to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = file_of(nodeid)
+        return "measuring" if file in MEASURING else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> Files:
+    """How `pytest -n` spreads the tests: in the order of collection."""
+    config.option.loadscopereorder = False
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first."""
+    rank = {file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(file_of(item.nodeid), len(rank)))
 
 
 class Project:

@@ -51,7 +51,8 @@ def test_changing_quant_runs_two_stages(toy):
     text = toy.ok("dvc", "exp", "run", "-S", "quant=int8", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert ran(text) == ["quantize", "evaluate-on-device"]
     assert "warning: MLflow at http://127.0.0.1:9" in text
-    toy.ok("dvc", "exp", "run", "-S", "quant=fp32")
+    toy.ok("git", "checkout", "--quiet", ".")
+    toy.ok("dvc", "checkout", "--quiet")
 
 
 @pytest.mark.parametrize(

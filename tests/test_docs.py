@@ -7,7 +7,7 @@ import pytest
 
 from tests.imports import ROOT
 
-TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)

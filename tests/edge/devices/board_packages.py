@@ -31,7 +31,7 @@ def built(build, *arguments):
         return build(*arguments)
     except UserError as error:
         if "out of reach" in str(error) or "Debian 12" in str(error):
-            pytest.skip(str(error))
+            pytest.skip(f"NO EMULATED BOARD WAS RUN: {error}")
         raise
 
 

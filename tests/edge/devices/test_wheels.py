@@ -153,7 +153,7 @@ def test_the_real_packages_of_a_32_bit_board(tmp_path):
         site = wheels.site(WHEELS / "litert-armv7l.txt", "3.11", "armv7l", "2.36", tmp_path)
     except UserError as error:
         if "out of reach" in str(error):
-            pytest.skip(str(error))
+            pytest.skip(f"NO PACKAGES OF A 32-BIT BOARD WERE FETCHED: {error}")
         raise
     header = next(site.glob("tflite_runtime/*.so")).read_bytes()[:20]
     assert (header[:5], header[18]) == (b"\x7fELF\x01", 40)

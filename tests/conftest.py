@@ -28,6 +28,7 @@ PARTS = (
     "metrics/.gitignore",
     "models/.gitignore",
     "params.yaml",
+    "platforms",
     "plots/.gitignore",
     "requirements.txt",
     "stages",

@@ -56,8 +56,8 @@ def sites(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture
 def code(tmp_path) -> Path:
     """A folder with the part of the bundle that counts, which nothing else changes."""
-    (tmp_path / "bundle/device").mkdir(parents=True)
-    shutil.copy(instructions.__file__, tmp_path / "bundle/device")
+    (tmp_path / "bundle/device/measure").mkdir(parents=True)
+    shutil.copy(instructions.__file__, tmp_path / "bundle/device/measure")
     return tmp_path / "bundle"
 
 

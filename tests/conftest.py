@@ -78,6 +78,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log) -> Files:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first."""
+    gone = [file for file in LONGEST if not (ROOT / file).is_file()]
+    assert not gone, f"tests/conftest.py names files that are gone: {gone}"
     rank = {file: number for number, file in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(file_of(item.nodeid), len(rank)))
 

@@ -25,6 +25,7 @@ class Recipe(Section):
     warmup: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
     patience: int = Field(ge=1)
+    threads: int = Field(ge=1, le=64)
 
 
 class Convert(Section):

@@ -57,8 +57,15 @@ def fit(
     return {key: [float(value) for value in values] for key, values in history.history.items()}
 
 
-def deterministic(seed: int) -> None:
-    """Seed every generator and choose operations that give the same bytes twice on one machine."""
+def deterministic(seed: int, threads: int | None = None) -> None:
+    """Seed every generator and choose operations that give the same bytes twice on one machine.
+
+    Sums depend on how many ``threads`` share them, so the number must not depend on the processors that a process may
+    use. TensorFlow takes it only before its first operation, and raises RuntimeError afterwards.
+    """
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

@@ -25,7 +25,7 @@ def recipe(**changes) -> Recipe:
     return Recipe(
         **{
             "epochs": 2, "batch": 8, "learning_rate": 0.003, "warmup": 0.1,
-            "weight_decay": 0.01, "patience": 5,
+            "weight_decay": 0.01, "patience": 5, "threads": 2,
         } | changes
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ def train(task, config, prepared: Path, seed: int):
 
     spec = shards.load_spec(prepared)
     train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
-    training.deterministic(seed)
+    training.deterministic(seed, config.threads)
     model = task.build(config, spec, seed)
     objective, augment = task.head.objective(config, spec), task.augment(config, spec, seed)
     history = training.fit(model, train_split, val, config, seed, objective, augment)

@@ -28,6 +28,7 @@ def to_onnx(model, spec: Spec, opset: int, entries: dict, path: Path) -> int:
         folded.graph.output.remove(output)
         folded.graph.value_info.append(output)
     name_constants(folded.graph)
+    name_batch(folded.graph)
     folded.graph.name = entries["task"]
     folded.producer_name, folded.producer_version, folded.doc_string = "tf2onnx", tf2onnx.__version__, ""
     metadata.write(folded, entries)
@@ -42,6 +43,7 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = f"{folder}/folded.onnx"
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
@@ -59,3 +61,9 @@ def name_constants(graph: onnx.GraphProto) -> None:
     for old, new in names.items():
         constants[old].name = new
         graph.initializer.append(constants[old])
+
+
+def name_batch(graph: onnx.GraphProto) -> None:
+    """Call the first dimension of inputs and outputs `batch`: tf2onnx numbers unknown sizes, at random."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"

@@ -14,8 +14,8 @@ LOGITS = "logits"  # what is after it turns logits into the answer, and stays in
 SCORES = "scores"
 
 
-def session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A CPU session; ``threads`` 0 lets ONNX Runtime choose."""
+def session(model: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A CPU session; the number of threads never depends on the processors that this process may use."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

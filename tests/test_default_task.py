@@ -1,6 +1,7 @@
 """The default task, shrunk, through all six stages: synthetic speech, SoX, training, ONNX and the device runner."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -58,9 +59,11 @@ def test_there_is_a_spectrogram_of_each_class(project):
     assert names == ["_silence_.png", "_unknown_.png", "stop.png", "yes.png"]
 
 
-def test_training_twice_gives_the_same_model(project):
-    """Train and convert again from the same shards: dvc.lock stays as it is."""
+def test_one_processor_gives_the_same_bytes(project):
+    """Every stage but the last, anew, with one processor in place of all: dvc.lock stays as it is."""
+    if len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("this machine has one processor: the first run had no more than the second")
     lock = (project.folder / "dvc.lock").read_text()
-    project.ok("dvc", "repro", "--force", "--single-item", "train")
-    project.ok("dvc", "repro", "--force", "--single-item", "convert")
+    one = str(min(os.sched_getaffinity(0)))
+    project.ok("taskset", "--cpu-list", one, "dvc", "repro", "--force", "quantize")
     assert (project.folder / "dvc.lock").read_text() == lock

@@ -31,7 +31,7 @@ class Recipe(Section):
 class Convert(Section):
     """Keras to ONNX."""
 
-    opset: int = Field(ge=17, le=22)
+    opset: int = Field(ge=14, le=18)
     tolerance: float = Field(gt=0)
 
 

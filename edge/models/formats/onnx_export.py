@@ -66,4 +66,6 @@ def name_constants(graph: onnx.GraphProto) -> None:
 def name_batch(graph: onnx.GraphProto) -> None:
     """Call the first dimension of inputs and outputs `batch`: tf2onnx numbers unknown sizes, at random."""
     for value in (*graph.input, *graph.output, *graph.value_info):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        size = value.type.tensor_type.shape.dim[0]
+        if not size.HasField("dim_value"):
+            size.dim_param = "batch"

@@ -1,5 +1,7 @@
 """Two runs from nothing: what differs is found and named, nothing is measured, and no cache stands in for a run."""
 
+import os
+
 import pytest
 import yaml
 
@@ -60,11 +62,12 @@ def test_equal_runs_pass(run):
 def test_an_output_that_differs_is_named(project, run):
     """The path of the clone in one file of a folder: folder, both hashes, file and byte are named, and nothing else."""
     task = project.folder / "tasks/toy/__init__.py"
-    task.write_text(
-        task.read_text().replace("def prepare(", LEAK + "    return honest(raw, out, config, seed)\n\n\ndef honest(")
-    )
+    honest = task.read_text()
+    task.write_text(honest.replace("def prepare(", LEAK + "    return honest(raw, out, config, seed)\n\n\ndef honest("))
     commit(project)
     error, out, err = run()
+    task.write_text(honest)
+    commit(project)
     assert error == "two runs from nothing differ in 1 paths, named above"
     assert out.split("|")[3].strip() == "3 of 4"
     (line,) = (line for line in err.splitlines() if line.startswith("differs: "))
@@ -73,6 +76,22 @@ def test_an_output_that_differs_is_named(project, run):
     assert len({digest for digest in hashes.split(" and ") if digest.endswith(".dir")}) == 2
     assert place == "data/prepared/noise.bin from byte 3"
     assert "other hashes than the committed dvc.lock for data/prepared." in err
+
+
+def test_what_depends_on_the_processors_is_named(project, run):
+    """The second run has one processor: an output that holds the number of processors is named."""
+    if len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("this machine has one processor: the first run had no more than the second")
+    task = project.folder / "tasks/toy/__init__.py"
+    honest = task.read_text()
+    count = "(out / 'count.txt').write_text(str(len(os.sched_getaffinity(0))))"
+    task.write_text(f"{honest}\n\ndef figures(prepared, out):\n    import os\n\n    {count}\n")
+    commit(project)
+    error, _, err = run()
+    task.write_text(honest)
+    commit(project)
+    assert error == "two runs from nothing differ in 1 paths, named above"
+    assert "plots/samples/count.txt from byte 0" in err
 
 
 def test_a_stage_that_fails_is_one_line(project, run):

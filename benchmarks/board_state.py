@@ -11,12 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.clone import row
+from benchmarks.clone import SHORT, row
 from device.failure import STATE
 from edge.devices import evaluation
 from tests.device import models
 
-TRIALS = 20
+TRIALS = 1 if SHORT else 20
 CALLS = range(5, 12)  # mid-run: the first looks are at a good board, and a run looks more often than this
 FAULTS = ("frequency(48)=600000000", *(f"throttled={1 << bit:#x}" for bit in range(4)))
 SCRIPT = """#!/bin/sh

@@ -1,6 +1,6 @@
 """Prints the peak memory of static int8 quantization with ten times the calibration clips, as a ratio.
 
-`python -m benchmarks.calibration_memory [model.onnx]`; without a model, models/model.onnx.
+`python -m benchmarks.calibration_memory [model.onnx]`; without a model, the default one, not trained.
 """
 
 import re
@@ -13,12 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 
-from benchmarks.clone import ROOT, row
-from edge.core import paths
+from benchmarks.clone import ROOT, SHORT, row, untrained
 from edge.data.shards import Split
 from edge.models.compression import schemes
 
-CLIPS = (500, 5000)
+CLIPS = (20, 40) if SHORT else (500, 5000)
 
 
 def quantize(model: Path, clips: Path) -> float:
@@ -34,16 +33,17 @@ def main() -> None:
     if sys.argv[1:2] == ["--quantize"]:
         print(quantize(Path(sys.argv[2]), Path(sys.argv[3])))
         return
-    model = Path(sys.argv[1]) if len(sys.argv) > 1 else paths.ONNX
-    samples = onnx.load(model).graph.input[0].type.tensor_type.shape.dim[1].dim_value
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
+        model = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else untrained(Path(folder, "model.onnx"))
+        samples = onnx.load(model).graph.input[0].type.tensor_type.shape.dim[1].dim_value
         clips = Path(folder, "clips.npy")
         for count in CLIPS:
             random = np.random.default_rng(count)
             stored = np.lib.format.open_memmap(clips, "w+", np.int16, (count, samples))
             for start in range(0, count, 500):
-                stored[start : start + 500] = random.integers(-9999, 9999, (500, samples))
+                part = stored[start : start + 500]
+                part[:] = random.integers(-9999, 9999, part.shape)
             stored.flush()
             words = [sys.executable, "-m", "benchmarks.calibration_memory", "--quantize", model, clips]
             printed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""A fresh clone of this repository, to run the pipeline in without touching this one."""
+"""What benchmarks share: a fresh clone of this repository to run the pipeline in, and the rows of the table."""
 
 import json
 import os
@@ -13,15 +13,14 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
+SHORT = os.environ.get("EDGE_BENCH") == "short"  # shows that a benchmark works; its figures mean nothing
 
 
-class Clone:
-    """The last commit in a folder of its own, run with this Python environment."""
+class Repository:
+    """A DVC repository in ``folder``, run with this Python environment."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-        (folder / ".dvc/config.local").write_text("[core]\n    analytics = false\n")
 
     def run(self, *words: str, **variables: str) -> float:
         """Run a command there, its output to stderr; returns its wall time in seconds. A failure ends the benchmark."""
@@ -40,6 +39,22 @@ class Clone:
     def metrics(self, name: str) -> dict:
         """The content of metrics/<name>.json."""
         return json.loads((self.folder / f"metrics/{name}.json").read_text())
+
+    def accuracy(self, name: str) -> float:
+        """The accuracy in metrics/<name>.json, which is at the top or among its `scores`."""
+        read = self.metrics(name)
+        return read.get("scores", read)["accuracy"]
+
+
+class Clone(Repository):
+    """The last commit in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        for name, value in {"user.name": "Benchmark", "user.email": "benchmark@example.org"}.items():
+            subprocess.run(["git", "-C", folder, "config", name, value], check=True)
+        (folder / ".dvc/config.local").write_text("[core]\n    analytics = false\n")
 
 
 def change(path: Path, **values) -> None:
@@ -61,6 +76,26 @@ def clone() -> Iterator[Clone]:
         yield Clone(Path(folder, "clone"))
 
 
+def untrained(path: Path) -> Path:
+    """Write the keyword spotter of the default settings to ``path`` as ONNX, and return it.
+
+    It is not trained: neither the time of an inference nor memory depends on what the weights are.
+    """
+    from edge.core import paths, settings
+    from edge.data.shards import Spec
+    from edge.models import training
+    from edge.models.formats import onnx_export
+    from tasks import keyword_spotting as task
+
+    file = ROOT / paths.CONFIGS / "keyword_spotting.yaml"
+    config = settings.validate(task.Train, settings.read(file)["train"], file, "train")
+    spec = Spec("waveform", (16000,), 1 / 32768, tuple("0123456789"), {"sample_rate": 16000})
+    training.deterministic(1)
+    model = training.with_scores(task.build(config, spec, 1))
+    onnx_export.to_onnx(model, spec, 18, {"task": "keyword_spotting"}, path)
+    return path
+
+
 def row(what: str, asked: str, measured: str) -> None:
     """Print a row of the results table."""
-    print(f"| {what} | {asked} | {measured} |", flush=True)
+    print(f"| {what} | {asked} | {' '.join(measured.split())} |", flush=True)

@@ -14,14 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 import yaml
 
-from benchmarks.clone import row
+from benchmarks.clone import SHORT, row
 from edge.core import paths, settings
 from edge.data import shards
 from stages import evaluate_on_device as stage
 from tests.device import models
 from tests.edge.devices import network
 
-BOARDS, WAIT = 8, 60
+BOARDS, WAIT = (2, 1) if SHORT else (8, 60)
 TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
 
 
@@ -45,8 +45,10 @@ def seconds(names: list[str]) -> float:
 
 
 def main() -> None:
+    what, asked = f"evaluation, {BOARDS} boards at the same time / one", "at most 1.5"
     if reason := network.missing():
-        sys.exit(reason)
+        row(what, asked, f"skipped: {reason}")
+        return
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-bench-")))
         boards = {str(n): stack.enter_context(network.board(folder / f"board{n}")) for n in range(BOARDS + 1)}
@@ -63,8 +65,7 @@ def main() -> None:
         models.linear(paths.ONNX)
         first, *others = boards
         alone, together = seconds([first]), seconds(others)
-    measured = f"{together / alone:.2f} ({together:.0f} s / {alone:.0f} s)"
-    row(f"evaluation, {BOARDS} boards at the same time / one", "at most 1.5", measured)
+    row(what, asked, f"{together / alone:.2f} ({together:.0f} s / {alone:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,10 @@ class Project:
         return result.stdout + result.stderr
 
 
-def copy_project(folder: Path) -> Project:
-    """The project's code in ``folder``, with the toy task, committed, without its data and results."""
+def copy_project(folder: Path, parts: Sequence[str] = PARTS) -> Project:
+    """The ``parts`` of the project in ``folder``, with the toy task, committed, without its data and results."""
     tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "--", *PARTS],
+        ["git", "ls-files", "-co", "--exclude-standard", "--", *parts],
         cwd=ROOT,
         capture_output=True,
         text=True,

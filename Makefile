@@ -3,7 +3,7 @@
 # make gate    is the model within the budget of params.yaml?
 # make report  report.html and report.md: is this run better than the last commit's?
 # make reproduce   two runs from nothing: the same bytes? (long)
-# make bench   the figures of docs/results.md (long)
+# make bench   the table of docs/results.md, written there (about an hour)
 # make lock    requirements*.in and device/wheels/*.in -> .txt with hashes; UPGRADE=--upgrade: the newest packages
 # make clean   remove what the pipeline made; the DVC cache stays
 

@@ -1,7 +1,11 @@
 """Errors that a person can act on: one line, no trace-back."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk is full, or the person's share of it
 
 
 class UserError(Exception):
@@ -20,10 +24,20 @@ def run(main: Callable[[], None]) -> None:
         stop(str(error), error.status)
     except KeyboardInterrupt:
         stop("interrupted: nothing is half written, run the same command again", 130)
-    except FileNotFoundError as error:
-        stop(f"{error.filename} is missing: install it if it is a program; `dvc repro` makes what a stage needs")
     except OSError as error:
-        stop(f"{error.filename or 'a file'}: {error.strerror or error}")
+        stop(explained(error))
+
+
+def explained(error: OSError) -> str:
+    """An error of the file system in one line: which file, what happened to it, what to do."""
+    if error.errno in FULL:
+        written = error.filename2 or error.filename or f"this folder or {os.environ.get('TMPDIR', '/tmp')}"  # noqa: S108
+        return f"no space left in {written}: free some and run again"
+    if error.filename is None:
+        return error.strerror or str(error)
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} is missing: install it if it is a program; `dvc repro` makes what a stage needs"
+    return f"{error.filename}: {error.strerror or error}"
 
 
 def stop(message: str, status: int = 1) -> None:

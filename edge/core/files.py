@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.core.errors import FULL, UserError
+
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; it replaces ``target`` (file or folder) only if the block succeeds.
 
-    A folder that was being replaced when the process was killed is put back by the next call.
+    A folder that was being replaced when the process was killed is put back by the next call. Raises UserError, naming
+    ``target``, when the disk is full.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +31,10 @@ def atomic(target: Path) -> Iterator[Path]:
             target.rename(old)
         temporary.replace(target)
         remove(old)
+    except OSError as error:
+        if error.errno in FULL:
+            raise UserError(f"no space left on the disk while {target} was written: free some and run again") from None
+        raise
     finally:
         remove(temporary)
 
@@ -49,4 +56,4 @@ def sha256(path: Path) -> str:
 def write_json(path: Path, content: object) -> None:
     """Write JSON with sorted keys, atomically."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

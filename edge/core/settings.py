@@ -9,6 +9,8 @@ from ruamel.yaml.error import YAMLError
 
 from edge.core.errors import UserError
 
+SHOWN = 200  # characters of a wrong value that an error shows
+
 
 class Section(BaseModel):
     """A section of a config file; unknown keys are errors, values are not coerced between types."""
@@ -55,10 +57,12 @@ class EvaluateOnDevice(Section):
 def read(path: Path) -> dict[str, Any]:
     """Parse a YAML 1.2 mapping, as DVC reads and writes it; raises UserError when it is absent, malformed or none."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text())
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run from the top of the repository") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is not valid YAML: it is nested too deeply; correct its brackets") from None
+    except (YAMLError, ValueError, TypeError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must be a mapping of keys to values")
@@ -72,5 +76,11 @@ def validate(model: type[BaseModel], content: Any, path: Path, prefix: str = "")
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
-        value = "" if first["type"] == "missing" else f" = {first['input']!r}"
+        value = "" if first["type"] == "missing" else f" = {_shown(first['input'])}"
         raise UserError(f"{path}: {key}{value}: {first['msg']}") from None
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it, at most SHOWN characters."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

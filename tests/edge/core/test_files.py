@@ -1,8 +1,12 @@
 """Files are whole or absent."""
 
+import errno
+import shutil
+
 import pytest
 
 from edge.core import files
+from edge.core.errors import UserError
 
 
 def test_a_failure_keeps_the_earlier_folder(tmp_path):
@@ -36,3 +40,15 @@ def test_json_is_replaced_whole(tmp_path):
     with pytest.raises(TypeError):
         files.write_json(path, {"a": object()})
     assert path.read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_a_full_disk_names_what_was_written(tmp_path, monkeypatch):
+    """A copy that finds no space names the target, although the system's error names the source or nothing."""
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device", str(source))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    said = r"no space left on the disk while .*edge\.onnx was written"
+    with pytest.raises(UserError, match=said), files.atomic(tmp_path / "edge.onnx") as temporary:
+        shutil.copyfile(tmp_path / "model.onnx", temporary)

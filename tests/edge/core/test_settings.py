@@ -1,6 +1,9 @@
 """Settings mean the same to us as to DVC, which rewrites the files."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from dvc.utils.hydra import apply_overrides
@@ -49,6 +52,9 @@ def test_a_device_or_a_list_of_devices(here):
     ("content", "message"),
     [
         ("task: [", "params.yaml is not valid YAML"),
+        ("task: " + "[" * 5000, "params.yaml is not valid YAML: it is nested too deeply"),
+        ("task: 2020-13-45", "params.yaml is not valid YAML"),
+        ("? [a, {b: c}]\n: d", "params.yaml is not valid YAML"),
         ("- task", "params.yaml must be a mapping"),
         ("task: keyword_spotting\nquant: int8\ndevice: local\n", "params.yaml: seed: Field required"),
         ("task: keyword_spotting\nquant: int8\ndevice: local\nseed: 1\nspeed: 2\n", "params.yaml: speed = 2"),
@@ -62,3 +68,20 @@ def test_a_broken_file_is_one_clear_line(here, content, message):
     with pytest.raises(UserError) as caught:
         tasks.selected()
     assert message in " ".join(str(caught.value).split())
+
+
+def test_a_long_wrong_value_is_cut(here):
+    """An error shows the beginning of a value, not megabytes of it."""
+    (here / "params.yaml").write_text("task: keyword_spotting\nquant: " + "x" * 10_000 + "\ndevice: local\nseed: 1\n")
+    with pytest.raises(UserError) as caught:
+        tasks.selected()
+    assert len(str(caught.value)) < 500
+
+
+def test_settings_are_utf8_in_any_locale(here):
+    """Comments with umlauts are read where the locale is POSIX and Python's UTF-8 mode is off."""
+    (here / "x.yaml").write_text("word: grün", encoding="utf-8")
+    code = "from pathlib import Path; from edge.core import settings; print(ascii(settings.read(Path('x.yaml'))))"
+    environment = os.environ | {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout == "{'word': 'gr\\xfcn'}\n", run.stderr

@@ -5,22 +5,26 @@ One process reads a lot of clips joined end to end. Each clip has an effects cha
 has its own output file, whatever its length becomes. Dither is off, so that bytes repeat.
 """
 
+import errno
 import functools
 import io
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 import wave
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from edge.core.errors import UserError
+from edge.core.errors import FULL, UserError
+from edge.modalities.audio import phone
+from edge.modalities.audio.pcm import DECODED, Pcm, Unreadable
 
 LOT, LOT_BYTES = 128, 16 << 20  # most clips and bytes of them that one process is given
 MEMORY = Path("/dev/shm")  # noqa: S108 - outputs pass through a private folder in it,
@@ -32,39 +36,13 @@ QUIET = ["-D", "-V1"]
 INT16 = ["-t", "raw", "-e", "signed", "-b", "16"]
 
 
-class Unreadable(Exception):
-    """A clip that SoX cannot read, or not to its end."""
-
-
-class Pcm(NamedTuple):
-    """A clip's samples: little-endian, ``width`` bytes each (1 unsigned, 2 to 4 signed), channels interleaved."""
-
-    rate: int
-    channels: int
-    width: int
-    data: bytes
-
-    @property
-    def frames(self) -> int:
-        return len(self.data) // (self.channels * self.width)
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.rate
-
-    def samples(self) -> np.ndarray:
-        """The upper 16 bits of every sample, int16 [frames * channels]."""
-        if self.width == 1:
-            return (np.frombuffer(self.data, np.uint8).astype(np.int16) - 128) * np.int16(256)
-        return np.frombuffer(self.data, np.uint8).reshape(-1, self.width)[:, -2:].copy().view("<i2")[:, 0]
-
-
 def read(clip: bytes, suffix: str) -> Pcm:
     """The samples of a file's bytes; ``suffix`` such as ".flac" tells formats without a signature apart.
 
-    Plain PCM wav is parsed here, anything else by a SoX process. Raises Unreadable.
+    Plain PCM wav is parsed here, what phones record by FFmpeg, anything else by a SoX process. Raises Unreadable.
     """
-    pcm = _plain_wav(clip) or _decode(clip, suffix)
+    kind = phone.kind(clip, suffix)
+    pcm = phone.decode(clip, kind) if kind else _plain_wav(clip) or _decode(clip, suffix)
     if pcm.rate not in RATES or pcm.channels not in CHANNELS:
         raise Unreadable(f"{pcm.rate} Hz, {pcm.channels} channels")
     return pcm
@@ -85,21 +63,53 @@ def _decode(clip: bytes, suffix: str) -> Pcm:
     """Decode a file of any format with a SoX process of its own; raises Unreadable."""
     kind = suffix.removeprefix(".").lower()
     kind = f".{kind}" if kind.isalnum() and kind not in PLAYLISTS else ""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, f"clip{kind}"), Path(folder, "decoded")
+    with _scratch() as folder:
+        source, target, log = Path(folder, f"clip{kind}"), Path(folder, "decoded"), Path(folder, "log")
         source.write_bytes(clip)
         words = ["-V2", "-D", str(source), "-e", "signed", "-b", "32", "-t", "wavpcm", str(target)]
-        try:
-            done = _sox(words, timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            raise Unreadable(f"SoX took more than {SECONDS} s") from None
-        said = done.stderr.decode(errors="replace")
-        if done.returncode or "Premature EOF" in said:
-            raise Unreadable(" ".join(said.split()) or f"SoX ended with status {done.returncode}")
+        status = _bounded(words, target, log)
+        said = log.read_text(encoding="utf-8", errors="replace")
+        if "No space left" in said:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)
+        if status or "Premature EOF" in said:
+            raise Unreadable(" ".join(said.split()) or f"SoX ended with status {status}")
         pcm = _plain_wav(target.read_bytes())
     if pcm is None:
         raise Unreadable("SoX decoded it to something else than PCM")
     return pcm
+
+
+def _bounded(words: list[str], target: Path, log: Path) -> int:
+    """Run SoX, which writes ``target``; returns its status.
+
+    Raises Unreadable, after SoX is stopped, where that takes more than SECONDS or DECODED bytes.
+    """
+    end = time.monotonic() + SECONDS
+    with open(log, "wb") as file, subprocess.Popen([_program(), *words], stdin=subprocess.DEVNULL, stderr=file) as sox:
+        try:
+            while True:
+                try:
+                    return sox.wait(timeout=0.05)
+                except subprocess.TimeoutExpired:
+                    if target.exists() and target.stat().st_size > DECODED:
+                        raise Unreadable(f"it has more than {DECODED >> 20} MB of samples") from None
+                    if time.monotonic() > end:
+                        raise Unreadable(f"SoX took more than {SECONDS} s") from None
+        finally:
+            sox.kill()
+
+
+@contextmanager
+def _scratch(place: Path | None = None) -> Iterator[str]:
+    """A temporary folder; raises UserError where its disk is full, or where no folder can be made."""
+    try:
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            yield folder
+    except OSError as error:
+        if error.errno in FULL or error.filename is None:
+            place = place or os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - named in the message only
+            raise UserError(f"no space left in {place} for temporary files: free some, or set TMPDIR") from None
+        raise
 
 
 def effects(
@@ -167,7 +177,7 @@ def _convert_lot(clips: list[Pcm], arguments: Sequence[str]) -> list[np.ndarray]
     for clip in clips:
         chains += [":", "newfile", ":", "trim", "0", f"{clip.frames}s", *arguments]
     scratch = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+    with _scratch(scratch) as folder:
         source, target = Path(folder, "in"), Path(folder, "out")
         target.mkdir()
         with open(source, "wb") as file:
@@ -199,5 +209,5 @@ def _program() -> str:
     return found
 
 
-def _sox(words: list[str], data: bytes = b"", timeout: float | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run([_program(), *words], input=data, capture_output=True, timeout=timeout, check=False)
+def _sox(words: list[str], data: bytes = b"") -> subprocess.CompletedProcess:
+    return subprocess.run([_program(), *words], input=data, capture_output=True, check=False)

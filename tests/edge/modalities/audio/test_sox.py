@@ -7,6 +7,7 @@ import wave
 import numpy as np
 import pytest
 
+from edge.core.errors import UserError
 from edge.modalities.audio import sox
 
 CHAINS = {
@@ -121,6 +122,27 @@ def test_noise_is_unreadable(suffix):
     """Bytes that are no sound are unreadable whatever their suffix, and a playlist opens no other file."""
     with pytest.raises(sox.Unreadable):
         sox.read(b"/etc/hostname\n" * 50, suffix)
+
+
+def test_too_many_samples(tmp_path, monkeypatch):
+    """A small file of a long silence stops SoX once its samples are more than a clip may have."""
+    words = ["sox", "-D", "-n", "-r", "48000", "-c", "2", str(tmp_path / "long.flac"), "trim", "0", "3600"]
+    subprocess.run(words, check=True)
+    monkeypatch.setattr(sox, "DECODED", 10 << 20)
+    with pytest.raises(sox.Unreadable, match="more than 10 MB of samples"):
+        sox.read((tmp_path / "long.flac").read_bytes(), ".flac")
+
+
+def test_a_full_temporary_folder(monkeypatch):
+    """Where temporary files find no space, the error names their folder and is no matter of the clip."""
+
+    def full(*_, **__):
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(sox.tempfile, "TemporaryDirectory", full)
+    monkeypatch.setenv("TMPDIR", "/scratch")
+    with pytest.raises(UserError, match="no space left in /scratch for temporary files"):
+        sox.read(b"no sound", ".flac")
 
 
 def test_absurd_header():

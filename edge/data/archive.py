@@ -13,6 +13,7 @@ import stat
 import struct
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def members(
             raise UserError(f"{path}: {name!r} is no UTF-8 file name: rename it") from None
         if any(part.startswith(".") for part in PurePosixPath(name).parts):
             skipped[name] = HIDDEN
-        elif any(ord(sign) < 32 or ord(sign) == 127 for sign in name):
+        elif any(unicodedata.category(sign) == "Cc" for sign in name):
             skipped[name] = CONTROL
         elif wanted(name):
             if size <= limits.file:

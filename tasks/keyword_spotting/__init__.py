@@ -9,18 +9,18 @@ from edge import heads
 from edge.core.errors import UserError
 from edge.data.shards import Spec
 from tasks import Task
-from tasks.keyword_spotting.settings import Collect, FrontEnd, Preprocess, Train
+from tasks.keyword_spotting.settings import Collect, FrontEnd, Preprocess, Train, check, frame_sizes
 
 
 def front_end(config: FrontEnd, rate: int):
     """The layer ``features``; raises UserError where the settings do not fit the sample rate."""
     from edge.modalities.audio import frontend
 
-    window = 2 * round(config.window * rate / 2)
+    window, hop = frame_sizes(config, rate)
     arguments = {
         "sample_rate": rate,
         "window": window,
-        "hop": round(config.hop * rate),
+        "hop": hop,
         "fft": 2 ** (window - 1).bit_length(),
         "bins": config.bins,
         "low": config.low,
@@ -46,6 +46,10 @@ class KeywordSpotting(Task):
 
     head = heads.Classification()
     Collect, Preprocess, Train = Collect, Preprocess, Train
+
+    def check(self, config) -> None:
+        """Refuse sections that do not fit each other, such as a clip that is shorter than a window."""
+        check(config)
 
     def sources(self) -> dict:
         """Sources by name: callables (config, folder, seed) that fill the folder."""

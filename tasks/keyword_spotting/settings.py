@@ -1,11 +1,14 @@
 """The sections of configs/keyword_spotting.yaml."""
 
 import re
-from typing import Literal
+import unicodedata
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from edge.core.errors import UserError
 from edge.core.settings import Recipe, Section
+from edge.data import labels
 
 
 class Synthetic(Section):
@@ -21,6 +24,14 @@ class Directory(Section):
     path: str | None
     speaker: str | None
 
+    @field_validator("path")
+    @classmethod
+    def names_something(cls, path: str | None) -> str | None:
+        """An empty path would be the folder of the pipeline itself."""
+        if path is not None and (not path.strip() or "\0" in path):
+            raise ValueError("name a folder or an archive, or write null")
+        return path
+
     @field_validator("speaker")
     @classmethod
     def finds_speaker(cls, pattern: str | None) -> str | None:
@@ -33,6 +44,13 @@ class Directory(Section):
         raise ValueError("the group (?P<speaker>…) is missing")
 
 
+class Limits(Section):
+    """What recordings may have unpacked."""
+
+    clip_mb: float = Field(gt=0, le=2000)
+    archive_gb: float = Field(gt=0)
+
+
 class Collect(Section):
     """Where the clips come from."""
 
@@ -41,6 +59,7 @@ class Collect(Section):
     unknown: int = Field(ge=0)
     silence: int = Field(ge=0)
     silence_seconds: float = Field(gt=0, le=10)
+    limits: Limits
     synthetic: Synthetic
     speech_commands: Literal["full", "mini"]
     directory: Directory
@@ -48,10 +67,14 @@ class Collect(Section):
     @field_validator("words")
     @classmethod
     def once(cls, words: list[str] | None) -> list[str] | None:
-        """Each word once, and none of the names that other labels have."""
-        for word in words or ():
-            if not word.strip() or word in ("_unknown_", "_silence_"):
+        """Each word once, in any case, fit to name a file, and none of the names that other labels have."""
+        if words is None:
+            return None
+        for word in words:
+            if word.casefold() in ("_unknown_", "_silence_"):
                 raise ValueError(f"{word!r} cannot be a word: collect.unknown and collect.silence make those labels")
+        words = labels.distinct(words)
+        for word in words:
             if words.count(word) > 1:
                 raise ValueError(f"{word!r} is listed twice")
         return words
@@ -88,6 +111,12 @@ class Preprocess(Section):
     val_speakers: list[str]
     test_speakers: list[str]
     calibration: float = Field(gt=0, lt=1)
+
+    @field_validator("val_speakers", "test_speakers")
+    @classmethod
+    def composed(cls, speakers: list[str]) -> list[str]:
+        """The names in Unicode's composed form, as collect writes them."""
+        return [unicodedata.normalize("NFC", speaker) for speaker in speakers]
 
     @model_validator(mode="after")
     def possible(self):
@@ -135,3 +164,38 @@ class Train(Recipe):
     label_smoothing: float = Field(ge=0, lt=1)
     front_end: FrontEnd
     augment: Augment
+
+
+def frame_sizes(front_end: FrontEnd, rate: int) -> tuple[int, int]:
+    """(window, hop) in samples at ``rate`` Hz; the window is even."""
+    return 2 * round(front_end.window * rate / 2), round(front_end.hop * rate)
+
+
+def check(config: Any) -> None:
+    """Raise UserError, naming keys and values, where sections that are right in themselves do not fit each other.
+
+    ``config`` has the validated sections ``preprocess`` and ``train``.
+    """
+    preprocess, front_end = config.preprocess, config.train.front_end
+    rate, samples = preprocess.rate, round(preprocess.seconds * preprocess.rate)
+    window, hop = frame_sizes(front_end, rate)
+    shortest = f"one sample, {1 / rate:.2g} s at preprocess.rate = {rate}"
+    if window < 2:
+        raise UserError(f"train.front_end.window = {front_end.window:g} is too short: allowed is above {shortest}")
+    if hop < 1:
+        raise UserError(f"train.front_end.hop = {front_end.hop:g} is too short: allowed is at least {shortest}")
+    if samples < window:
+        raise UserError(
+            f"preprocess.seconds = {preprocess.seconds:g} is shorter than train.front_end.window = "
+            f"{front_end.window:g}: raise the first or lower the second"
+        )
+    if front_end.kind == "mfcc" and front_end.coefficients > front_end.bins:
+        raise UserError(
+            f"train.front_end.coefficients = {front_end.coefficients}: allowed are at most as many as "
+            f"train.front_end.bins = {front_end.bins}"
+        )
+    if not front_end.low < front_end.high <= rate / 2:
+        raise UserError(
+            f"train.front_end.high = {front_end.high:g}: allowed is above low ({front_end.low:g}) and up to half of "
+            f"preprocess.rate ({rate / 2:g} Hz)"
+        )

@@ -4,12 +4,17 @@ import csv
 import hashlib
 import io
 import json
+import re
 import tarfile
+import unicodedata
 import wave
+import zipfile
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 from edge.core import paths, settings
 from edge.core.errors import UserError
@@ -274,7 +279,18 @@ def test_mini_needs_a_mirror(tmp_path, monkeypatch):
     [
         ({"words": [True, "no"]}, "valid string"),
         ({"words": ["no", "_silence_"]}, "cannot be a word"),
-        ({"words": ["no", " "]}, "cannot be a word"),
+        ({"words": ["no", " "]}, "begins or ends with a blank"),
+        ({"words": ["no", " yes"]}, "begins or ends with a blank"),
+        ({"words": ["no", "No"]}, "'no' and 'No' differ in case only"),
+        ({"words": ["no", "_Unknown_"]}, "cannot be a word"),
+        ({"words": ["no", "../../x"]}, "letters, digits"),
+        ({"words": ["no", "and/or"]}, "letters, digits"),
+        ({"words": ["no", "</script><script>"]}, "letters, digits"),
+        ({"words": ["no", "a\0b"]}, "letters, digits"),
+        ({"words": ["no", "a\ud800"]}, "collect.words"),
+        ({"words": ["no", "x" * 252]}, "252 bytes: at most 200"),
+        ({"directory": {"path": "", "speaker": None}}, "name a folder or an archive"),
+        ({"limits": {"clip_mb": 0, "archive_gb": 1}}, "clip_mb"),
         ({"words": ["no", "no"]}, "twice"),
         ({"directory": {"path": None, "speaker": "("}}, "regular expression"),
         ({"directory": {"path": None, "speaker": "x"}}, "P<speaker>"),
@@ -308,3 +324,222 @@ def test_a_pattern_that_finds_no_speaker_is_an_error(tmp_path):
     settings = {"path": str(tmp_path / "clips"), "speaker": "^(?P<speaker>[a-z]+)_"}
     with pytest.raises(UserError, match=r"collect.directory.speaker finds no speaker in .*Anna_1.wav"):
         task.sources()["directory"](collecting(source="directory", words=["yes"], directory=settings), out, 1)
+
+
+def tree(folder, *names: str):
+    """A folder of recordings, each like no other, by their paths in it."""
+    for seed, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(noise(seed))
+    return folder
+
+
+def directory(tmp_path, mine, words=None, speaker=None, **changes):
+    """Collect from the folder or archive ``mine``; returns the rows of the manifest and of skipped.csv."""
+    cfg = collecting(source="directory", words=words, directory={"path": str(mine), "speaker": speaker}, **changes)
+    out = tmp_path / "raw"
+    out.mkdir()
+    task.sources()["directory"](cfg, out, 1)
+    return table(out / "manifest.csv"), {row["file"]: row["reason"] for row in table(out / "skipped.csv")}
+
+
+def test_folders_of_speakers(tmp_path):
+    """In a tree label/speaker/file the top folder is the label and the second one is who speaks."""
+    mine = tree(tmp_path / "mine", "yes/anna/1.wav", "yes/bob/1.wav", "no/anna/1.wav", "no/2.wav")
+    rows, skipped = directory(tmp_path, mine)
+    found = {row["id"]: (row["label"], row["speaker"]) for row in rows}
+    assert found["yes/anna/1.wav"] == ("yes", "anna") and found["no/anna/1.wav"] == ("no", "anna")
+    assert found["yes/bob/1.wav"] == ("yes", "bob") and found["no/2.wav"] == ("no", "")
+    assert skipped == {}
+
+
+def test_an_archive_with_a_folder_around_the_labels(tmp_path):
+    """The folder that was packed is no label."""
+    mine = tree(tmp_path / "mine", "yes/anna/1.wav", "no/2.wav")
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for path in sorted(mine.rglob("*.wav")):
+            archive.write(path, f"mine/{path.relative_to(mine)}")
+    rows, _ = directory(tmp_path, tmp_path / "mine.zip")
+    assert [(row["id"], row["label"], row["speaker"]) for row in rows] == [
+        ("mine/no/2.wav", "no", ""),
+        ("mine/yes/anna/1.wav", "yes", "anna"),
+    ]
+
+
+def test_every_file_that_is_left_out_has_its_reason(tmp_path, capsys):
+    """Other formats, links, other folders, depth, size and number: each file is listed, and a line counts them."""
+    mine = tree(tmp_path / "mine", "yes/1.wav", "no/1.wav", "maybe/1.wav", "yes/a/b/c.wav", "top.wav", "yes/.x.wav")
+    tree(mine, *(f"_unknown_/{number}.wav" for number in range(5)))
+    for name in ("yes/2.wma", "yes/README"):
+        (mine / name).write_text("?")
+    (mine / "yes/3.wav").write_bytes(noise(50, seconds=80))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/secret.wav").write_bytes(b"secret")
+    (mine / "no/link.wav").symlink_to(tmp_path / "elsewhere/secret.wav")
+    (mine / "linked").symlink_to(tmp_path / "elsewhere")
+    rows, skipped = directory(tmp_path, mine, ["yes", "no"], unknown=3, limits={"clip_mb": 1.0, "archive_gb": 1.0})
+    assert sorted(row["id"] for row in rows if row["label"] != "_unknown_") == ["no/1.wav", "yes/1.wav"]
+    capped = [name for name in skipped if name.startswith("_unknown_")]
+    assert len(capped) == 2 and {skipped.pop(name) for name in capped} == {"more than collect.unknown = 3"}
+    assert skipped == {
+        "maybe/1.wav": "folder 'maybe' is not among collect.words",
+        "yes/a/b/c.wav": "deeper than label/speaker/file",
+        "top.wav": "in no label folder",
+        "yes/.x.wav": "hidden",
+        "yes/2.wma": "format .wma is not read: convert sound to wav",
+        "yes/README": "a name without a suffix",
+        "yes/3.wav": "larger than collect.limits.clip_mb = 1",
+        "no/link.wav": "symbolic link",
+        "linked": "symbolic link",
+    }
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said.startswith("files left out: 11, listed in skipped.csv: 2 more than collect.unknown = 3 (_unknown_/")
+    assert "2 symbolic link (linked, no/link.wav)" in said
+    with tarfile.open(tmp_path / "raw/clips.tar") as tar:
+        assert sorted(tar.getnames()) == sorted(row["id"] for row in rows)
+
+
+def test_a_word_without_clips_says_what_was_left_out(tmp_path):
+    """A folder that is spelled in another case than the word is named in the error."""
+    mine = tree(tmp_path / "mine", "Yes/1.wav", "no/1.wav")
+    with pytest.raises(UserError, match=r"no clip of yes \(left out: 1 folder 'Yes' is not among collect.words"):
+        directory(tmp_path, mine, ["yes", "no"])
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (("a&b/1.wav", "no/1.wav"), "a label folder in .*mine: 'a&b' has '&'"),
+        (("Yes/1.wav", "yes/1.wav"), "'Yes' and 'yes' differ in case only"),
+        ((" yes/1.wav", "no/1.wav"), "blank"),
+    ],
+)
+def test_folders_that_are_no_labels(tmp_path, names, complaint):
+    """Where the folders are the words, a folder that could not be a word is an error that names it."""
+    with pytest.raises(UserError, match=complaint):
+        directory(tmp_path, tree(tmp_path / "mine", *names))
+
+
+def test_unicode_in_either_form(tmp_path):
+    """Words, folders and speakers match whether their accents are composed or not."""
+    split = unicodedata.normalize("NFD", "grün")
+    mine = tree(tmp_path / "mine", f"{split}/{unicodedata.normalize('NFD', 'Zoë')}/1.wav", "no/1.wav")
+    rows, _ = directory(tmp_path, mine, [split, "no"])
+    assert {(row["label"], row["speaker"]) for row in rows} == {("grün", "Zoë"), ("no", "")}
+    assert json.loads((tmp_path / "raw/labels.json").read_text()) == ["grün", "no"]
+    assert config(test_speakers=[unicodedata.normalize("NFD", "Zoë")]).test_speakers == ["Zoë"]
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    """``~`` is the home folder; a home that nobody has is an error."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tree(tmp_path / "mine", "yes/1.wav", "no/1.wav")
+    rows, _ = directory(tmp_path, "~/mine")
+    assert len(rows) == 2
+    (tmp_path / "raw").rename(tmp_path / "earlier")
+    with pytest.raises(UserError, match="'~nobody-at-all/x': whose home"):
+        directory(tmp_path, "~nobody-at-all/x")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.json", b"["),
+        ("labels.json", b'["../../x", "yes"]'),
+        ("labels.json", b'{"a": 1}'),
+        ("labels.json", b"[" * 100_000),
+        ("clips.tar", b"no tar" * 1000),
+        ("clips.tar", b""),
+        ("manifest.csv", b"\xff\xfe"),
+        ("manifest.csv", b"number\n1\n"),
+    ],
+)
+def test_damaged_raw_data_are_one_line(tmp_path, name, content):
+    """What is no longer as collect wrote it is an error that names the file and the command that mends it."""
+    raw = collected(tmp_path / "raw", people(4))
+    (raw / name).write_bytes(content)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=rf"{name}.*dvc repro --force collect"):
+        task.prepare(raw, tmp_path / "out", config(), 1)
+
+
+def test_memory_is_bounded_by_samples_too(tmp_path, monkeypatch):
+    """Long clips pass in smaller chunks, and the files are the same."""
+    first, _ = prepared(tmp_path, people(40), name="first")
+    monkeypatch.setattr(preparation, "CHUNK_BYTES", 20_000)
+    assert max(map(len, preparation.chunks(tmp_path / "first-raw"))) == 3
+    second, _ = prepared(tmp_path, people(40), name="second")
+    assert content(first) == content(second)
+
+
+def ready_lines(said: str) -> dict:
+    """The settings that an error offers, parsed as a person would paste them."""
+    return yaml.safe_load("\n".join(re.findall("`([^`]+)`", said)))
+
+
+@pytest.mark.parametrize(
+    ("speakers", "each", "section"),
+    [(12, 4, {}), (3, 2, {}), (4, 10, {"val_by": "clip"}), (5, 2, {"val": 0.0, "test": 0.0})],
+)
+def test_the_error_of_a_split_mends_it(tmp_path, speakers, each, section):
+    """With the lines that the error prints, the same clips are prepared: one step, whatever was lacking."""
+    rows = [(*row[:2], noise(seed)) for seed, row in enumerate(people(speakers) * each)]
+    start = {"split": CONFIG["preprocess"]["split"] | section, "calibration": 0.05}
+    with pytest.raises(UserError, match="lines under preprocess in the config: `") as caught:
+        prepared(tmp_path, rows, name="before", **start)
+    lines = ready_lines(str(caught.value))
+    change = start | lines | {"split": start["split"] | lines.get("split", {})}
+    folder, counts = prepared(tmp_path, rows, name="after", **change)
+    assert all(counts[split] for split in shards.SPLITS)
+    for split in ("train", "val", "test"):
+        assert set(shards.load(folder, split).y) == {0, 1}
+
+
+def test_the_remedy_moves_only_whom_it_names(tmp_path):
+    """Speakers whom the error does not name stay where their hash puts them, so clips keep their split."""
+    rows = [(*row[:2], noise(seed)) for seed, row in enumerate(people(12) * 4)]
+    start = {"split": CONFIG["preprocess"]["split"], "calibration": 0.05}
+    with pytest.raises(UserError) as caught:
+        prepared(tmp_path, rows, name="before", **start)
+    lines = ready_lines(str(caught.value))
+    named = {*lines.get("test_speakers", []), *lines.get("val_speakers", [])}
+    folder, _ = prepared(tmp_path, rows, name="after", **start | lines)
+    before, after = (
+        {row["sha256"]: row["split"] for row in table(path / "manifest.csv") if row["speaker"] not in named}
+        for path in (tmp_path / "before", folder)
+    )
+    if "calibration" not in lines:
+        assert before == after
+
+
+def whole(**changes):
+    """The whole config, with ``changes`` in preprocess (seconds, rate) and in train.front_end (all else)."""
+    own = {key: changes.pop(key) for key in ("seconds", "rate") if key in changes}
+    train = CONFIG["train"] | {"front_end": CONFIG["train"]["front_end"] | changes}
+    sections = {"preprocess": CONFIG["preprocess"] | own, "train": train}
+    return SimpleNamespace(
+        preprocess=settings.validate(task.Preprocess, sections["preprocess"], "test.yaml", "preprocess"),
+        train=settings.validate(task.Train, sections["train"], "test.yaml", "train"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"seconds": 0.02}, r"preprocess.seconds = 0.02 is shorter than train.front_end.window = 0.03"),
+        ({"hop": 0.00001}, r"train.front_end.hop = 1e-05 is too short: allowed is at least one sample, 6.3e-05 s"),
+        ({"window": 0.00001}, r"train.front_end.window = 1e-05 is too short"),
+        ({"kind": "mfcc", "coefficients": 41}, r"train.front_end.coefficients = 41: .*train.front_end.bins = 40"),
+        ({"rate": 4000}, r"train.front_end.high = 4000: .*half of preprocess.rate \(2000 Hz\)"),
+    ],
+)
+def test_sections_that_do_not_fit_each_other(changes, complaint):
+    """A window longer than the clip, a hop below a sample, more coefficients than bins are refused before any work."""
+    with pytest.raises(UserError, match=complaint):
+        task.check(whole(**changes))
+
+
+def test_sections_that_just_fit():
+    """The settings that ship, a clip of one window, a hop of one sample, as many coefficients as bins are allowed."""
+    for changes in ({}, {"seconds": 0.03}, {"hop": 1 / 16000}, {"kind": "mfcc", "coefficients": 40}):
+        task.check(whole(**changes))

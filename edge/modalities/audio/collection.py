@@ -1,7 +1,8 @@
-"""Where spoken clips come from: each source fills a folder with clips.tar, manifest.csv and labels.json.
+"""Where spoken clips come from: each source fills a folder with clips.tar, manifest.csv, skipped.csv and labels.json.
 
 ``clips.tar`` holds the clips as they came, under their id, sorted, with headers that never vary; ``manifest.csv`` has a
-row a clip (id, label, speaker, source, seconds, sha256) in the same order; ``labels.json`` lists the words in order.
+row a clip (id, label, speaker, source, seconds, sha256) in the same order; ``skipped.csv`` has a row for each file that
+was left out (file, reason); ``labels.json`` lists the words in order.
 """
 
 import csv
@@ -10,9 +11,11 @@ import hashlib
 import io
 import json
 import re
+import sys
 import tarfile
-from collections import Counter
-from collections.abc import Callable, Iterable
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -20,8 +23,8 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.core.errors import UserError
-from edge.data import archive, fetch
-from edge.modalities.audio import sox, speech
+from edge.data import archive, fetch, labels
+from edge.modalities.audio import phone, sox, speech
 from edge.modalities.audio.speech import SILENCE, UNKNOWN
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -43,6 +46,7 @@ SPEECH_COMMANDS = {  # CC BY 4.0; mini is a part of full's test set
     ),
 }
 NOISE = "_background_noise_"
+NAMED = 3  # files that the summary of what is left out names for each reason
 BLOCK = 8  # seconds of background noise that count as one speaker, so that neighbouring clips share a split
 
 FSDD_NAME = re.compile(r"/recordings/(?P<digit>\d)_(?P<speaker>[a-z]+)_\d+\.wav$")
@@ -86,14 +90,16 @@ def fsdd(cfg, out: Path, seed: int) -> None:
         match = FSDD_NAME.search(name)
         return match and (label_of(DIGITS[int(match["digit"])], words), match["speaker"])
 
-    with archive.members(_fetched(*FSDD), lambda name: describe(name) is not None) as members:
+    packed = _fetched(*FSDD)
+    with archive.members(packed, lambda name: describe(name) is not None, _limits(cfg)) as members:
         clips = [Clip(_id(name), *describe(name), name) for name in members.names]
-        collect(cfg, out, seed, "fsdd", words, clips, members.read)
+        collect(cfg, out, seed, "fsdd", words, clips, members)
 
 
 def speech_commands(cfg, out: Path, seed: int) -> None:
     """Speech Commands v0.02, all of it or the mini part; other words are unknown, background noise becomes silence."""
-    with archive.members(_fetched(*SPEECH_COMMANDS[cfg.speech_commands]), SPEECH_COMMANDS_NAME.search) as members:
+    packed = _fetched(*SPEECH_COMMANDS[cfg.speech_commands])
+    with archive.members(packed, SPEECH_COMMANDS_NAME.search, _limits(cfg)) as members:
         matches = {name: SPEECH_COMMANDS_NAME.search(name) for name in members.names}
         words = cfg.words or sorted({m["folder"] for m in matches.values() if not m["folder"].startswith("_")})
         clips, noises = [], []
@@ -107,31 +113,97 @@ def speech_commands(cfg, out: Path, seed: int) -> None:
                     Clip(_id(name), label_of(match["word"] or match["folder"], words), match["speaker"] or "", name)
                 )
         clips += cut_noise(noises, members.read, cfg.silence, cfg.silence_seconds, seed)
-        collect(cfg, out, seed, f"speech_commands_{cfg.speech_commands}", words, clips, members.read)
+        collect(cfg, out, seed, f"speech_commands_{cfg.speech_commands}", words, clips, members)
 
 
 def directory(cfg, out: Path, seed: int) -> None:
-    """One's own recordings: a tree of label folders, or an archive of one, in any format that SoX reads."""
-    from sox.core import VALID_FORMATS
+    """One's own recordings: a tree label/file or label/speaker/file, or an archive of one.
 
+    A single folder around the labels, as archives have, does not count. Every file that is not taken is listed with its
+    reason. Raises UserError for a label that could not name a file, and where a word has no clip.
+    """
     if cfg.directory.path is None:
         raise UserError("collect.directory.path is empty: name the folder or archive of source directory")
+    path = _home(cfg.directory.path)
+    unread: dict[str, str] = {}
+    with archive.members(path, functools.partial(_is_sound, unread=unread), _limits(cfg)) as members:
+        members.skipped.update(unread)
+        around = _around(members.names, cfg.words)
+        found, clips = set(), []
+        for name in members.names:
+            label, speaker, reason = _place(PurePosixPath(name).parts[around:], cfg.words)
+            if reason:
+                members.skipped[name] = reason
+                continue
+            found.add(label)
+            if cfg.directory.speaker:
+                speaker = _speaker(cfg.directory.speaker, name, label)
+            clips.append(Clip(name, label, speaker, name))
+        words = cfg.words or sorted(found - {UNKNOWN, SILENCE})
+        try:
+            labels.distinct(words)
+        except ValueError as error:
+            raise UserError(f"a label folder in {path}: {error}") from None
+        collect(cfg, out, seed, "directory", words, clips, members)
 
-    def audio(name: str) -> bool:
-        path = PurePosixPath(name)
-        known = path.suffix.removeprefix(".").lower() in VALID_FORMATS
-        return known and len(path.parts) > 1 and (not cfg.words or path.parent.name in (*cfg.words, UNKNOWN, SILENCE))
 
-    with archive.members(Path(cfg.directory.path), audio) as members:
-        labels = {name: PurePosixPath(name).parent.name for name in members.names}
-        words = cfg.words or sorted({*labels.values()} - {UNKNOWN, SILENCE})
-        clips = []
-        for name, label in labels.items():
-            match = re.search(cfg.directory.speaker, PurePosixPath(name).name) if cfg.directory.speaker else None
-            if cfg.directory.speaker and not match and label != SILENCE:
-                raise UserError(f"collect.directory.speaker finds no speaker in {name}: mend the pattern or the name")
-            clips.append(Clip(name, label, match["speaker"] or "" if match else "", name))
-        collect(cfg, out, seed, "directory", words, clips, members.read)
+def _home(path: str) -> Path:
+    """A path with ``~`` replaced; raises UserError where nobody has that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"collect.directory.path = {path!r}: whose home that is nobody knows, write it out") from None
+
+
+def _is_sound(name: str, unread: dict[str, str]) -> bool:
+    """Does the file's suffix say that it can be read? Where not, the reason goes into ``unread``."""
+    from sox.core import VALID_FORMATS
+
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix.removeprefix(".") in (*VALID_FORMATS, *phone.SUFFIXES):
+        return True
+    unread[name] = f"format {suffix} is not read: convert sound to wav" if suffix else "a name without a suffix"
+    return False
+
+
+def _around(names: list[str], words: Iterable[str] | None) -> int:
+    """1 where all files are in one folder that holds the label folders, as in most archives, else 0."""
+    parts = [PurePosixPath(name).parts for name in names]
+    tops = {part[0] for part in parts}
+    known = (*(words or ()), UNKNOWN, SILENCE)
+    return int(len(tops) == 1 and min(map(len, parts)) > 2 and _composed(*tops) not in known)
+
+
+def _place(parts: tuple[str, ...], words: Iterable[str] | None) -> tuple[str, str, str]:
+    """(label, speaker or '', '' or the reason to leave the file out) by the folders that a file is in."""
+    if len(parts) < 2:
+        return "", "", "in no label folder"
+    if len(parts) > 3:
+        return "", "", "deeper than label/speaker/file"
+    label = _composed(parts[0])
+    if words and label not in (*words, UNKNOWN, SILENCE):
+        return "", "", f"folder {label!r} is not among collect.words"
+    return label, _composed(parts[1]) if len(parts) == 3 else "", ""
+
+
+def _composed(name: str) -> str:
+    """A folder's name in Unicode's composed form, in which settings are read too."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _speaker(pattern: str, name: str, label: str) -> str:
+    """Who speaks, by the file name; '' for silence of nobody. Raises UserError where the pattern finds nobody."""
+    match = re.search(pattern, PurePosixPath(name).name)
+    if match:
+        return _composed(match["speaker"] or "")
+    if label == SILENCE:
+        return ""
+    raise UserError(f"collect.directory.speaker finds no speaker in {name}: mend the pattern or the name")
+
+
+def _limits(cfg) -> archive.Limits:
+    """The limits of the settings, in bytes."""
+    return archive.Limits(round(cfg.limits.clip_mb * 10**6), round(cfg.limits.archive_gb * 10**9))
 
 
 def label_of(word: str, words: Iterable[str]) -> str:
@@ -158,11 +230,15 @@ def cut_noise(names: list[str], read: Callable, count: int, seconds: float, seed
     return clips
 
 
-def collect(cfg, out: Path, seed: int, source: str, words: Iterable[str], clips: list[Clip], read: Callable) -> None:
+def collect(
+    cfg, out: Path, seed: int, source: str, words: Iterable[str], clips: list[Clip], members: archive.Members
+) -> None:
     """Store ``clips``, at most ``cfg.unknown`` unknown and ``cfg.silence`` silent ones, chosen by a hash of the id."""
-    for label, most in ((UNKNOWN, cfg.unknown), (SILENCE, cfg.silence)):
+    read = members.read
+    for key, label, most in (("unknown", UNKNOWN, cfg.unknown), ("silence", SILENCE, cfg.silence)):
         ranked = sorted((_sha256(f"{seed}:{clip.id}".encode()), clip.id) for clip in clips if clip.label == label)
         spare = {name for _, name in ranked[most:]}
+        members.skipped.update(dict.fromkeys(spare, f"more than collect.{key} = {most}"))
         clips = [clip for clip in clips if clip.label != label or clip.id not in spare]
     clips.sort()
 
@@ -178,14 +254,30 @@ def collect(cfg, out: Path, seed: int, source: str, words: Iterable[str], clips:
         part = pcm.samples()[:: pcm.channels][start : start + round(cfg.silence_seconds * pcm.rate)]
         return speech.encode(part * level / 32768, pcm.rate)
 
-    rows = tqdm(clips, "collecting", unit="clip")
-    store(out, source, words, ((clip.id, clip.label, clip.speaker, data(clip)) for clip in rows))
+    def rows() -> Iterator[tuple[str, str, str, bytes]]:
+        for clip in tqdm(clips, "collecting", unit="clip"):
+            yield clip.id, clip.label, clip.speaker, data(clip)
+
+    store(out, source, words, rows(), members.skipped)
 
 
-def store(out: Path, source: str, words: Iterable[str], rows: Iterable[tuple[str, str, str, bytes]]) -> None:
-    """Write rows (id, label, speaker, file bytes), sorted by id; raises UserError where a word has no clip."""
+def store(
+    out: Path,
+    source: str,
+    words: Iterable[str],
+    rows: Iterable[tuple[str, str, str, bytes]],
+    skipped: dict[str, str] | None = None,
+) -> None:
+    """Write rows (id, label, speaker, file bytes), sorted by id, and the files that were ``skipped`` with the reasons.
+
+    Raises UserError where a word has no clip.
+    """
+    tell_skipped(skipped or {}, out)
     counts, last = Counter(), ""
-    with tarfile.open(out / "clips.tar", "w") as tar, open(out / "manifest.csv", "w", newline="") as file:
+    with (
+        tarfile.open(out / "clips.tar", "w", encoding="utf-8") as tar,
+        open(out / "manifest.csv", "w", newline="", encoding="utf-8") as file,
+    ):
         manifest = csv.writer(file, lineterminator="\n")
         manifest.writerow(("id", "label", "speaker", "source", "seconds", "sha256"))
         for name, label, speaker, data in rows:
@@ -204,8 +296,31 @@ def store(out: Path, source: str, words: Iterable[str], rows: Iterable[tuple[str
     missing = [word for word in words if not counts[word]]
     if missing or not counts:
         what = f"no clip of {', '.join(missing)}" if missing else "no clips"
-        raise UserError(f"source {source} has {what}: change collect.words or the source in the config")
-    (out / "labels.json").write_text(json.dumps(list(words)) + "\n")
+        left_out = f" (left out: {summary(skipped)})" if skipped else ""
+        raise UserError(f"source {source} has {what}{left_out}: change collect.words or the source in the config")
+    (out / "labels.json").write_text(json.dumps(list(words)) + "\n", encoding="utf-8")
+
+
+def tell_skipped(skipped: dict[str, str], out: Path) -> None:
+    """Write skipped.csv (file, reason), sorted, and say on stderr in one line how many files were left out and why."""
+    with open(out / "skipped.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("file", "reason"))
+        rows.writerows(sorted(skipped.items()))
+    if skipped:
+        print(f"files left out: {len(skipped)}, listed in skipped.csv: {summary(skipped)}", file=sys.stderr)
+
+
+def summary(skipped: dict[str, str]) -> str:
+    """The reasons, commonest first, each with the number of files and the first of them."""
+    by_reason = defaultdict(list)
+    for name, reason in sorted(skipped.items()):
+        by_reason[reason].append(name if name.isprintable() else ascii(name))
+    parts = []
+    for reason, names in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = ", …" if len(names) > NAMED else ""
+        parts.append(f"{len(names)} {reason} ({', '.join(names[:NAMED])}{more})")
+    return "; ".join(parts)
 
 
 def _fetched(url: str | None, sha256: str, name: str) -> Path:

@@ -6,13 +6,13 @@ clip follows from its speaker alone, or from its content where nobody knows the 
 
 import csv
 import hashlib
+import itertools
 import json
 import tarfile
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -21,22 +21,26 @@ from tqdm import tqdm
 
 from edge.core.errors import UserError
 from edge.data import shards
+from edge.data.labels import distinct
 from edge.modalities.audio import sox
 from edge.modalities.audio.speech import SILENCE, UNKNOWN
 
-CHUNK = 500  # clips in memory at a time
+CHUNK, CHUNK_BYTES = 500, 256 << 20  # clips in memory at a time, at most, and bytes of their samples, about
+CALIBRATION = (0.1, 0.2, 0.4)  # shares that are tried where there are few clips
+LEAST_VAL = 0.2  # share of the clips that validation by clip is given then
+AGAIN = "run `dvc repro --force collect`"
 UNREADABLE, EMPTY, SILENT, CLIPPED = "unreadable", "empty", "silent", "clipped"
 TOO_SHORT, WRONG_LABEL, DUPLICATE = "too short", "wrong label", "duplicate"
 REASONS = (UNREADABLE, EMPTY, SILENT, CLIPPED, TOO_SHORT, WRONG_LABEL, DUPLICATE)
 
 
 class Clip(NamedTuple):
-    """A row of the collected manifest and the bytes of its file."""
+    """A row of the collected manifest and the samples of its file; None: it is unreadable."""
 
     id: str
     label: str
     speaker: str
-    data: bytes
+    pcm: sox.Pcm | None
 
 
 def prepare(raw: Path, out: Path, cfg) -> dict:
@@ -46,7 +50,7 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     same and a wrong label where it is another. Raises UserError when too many are rejected or when the splits do not
     hold every label.
     """
-    names = tuple(json.loads((raw / "labels.json").read_text())) + (UNKNOWN, SILENCE)
+    names = (*words(raw), UNKNOWN, SILENCE)
     samples = round(cfg.seconds * cfg.rate)
     effects = sox.effects(cfg.rate, **cfg.effects.model_dump())
     untrimmed = sox.effects(cfg.rate, **cfg.effects.model_dump() | {"trim": None})
@@ -81,7 +85,7 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     _check_rejected(rejected, sum(kept.values()), cfg.max_rejected)
     present = {label for label, _ in kept}
     labels = tuple(name for name in names if name in present or name not in (UNKNOWN, SILENCE))
-    _check_splits(kept, labels, speakers, named, cfg)
+    _check_splits(kept, labels, speakers, named, out / "manifest.csv", cfg)
     for shard in splits.values():
         shard.save_labels([labels.index(name) if name in labels else -1 for name in names])
     metadata = {"sample_rate": cfg.rate, "sox_effects": effects}
@@ -91,14 +95,41 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     return counts | {"rejected": dict(rejected), "speakers": len(speakers), "seconds": round(seconds, 1)}
 
 
+def words(raw: Path) -> list[str]:
+    """The words of labels.json, in order; raises UserError where it is damaged or one of them is no label."""
+    try:
+        listed = json.loads((raw / "labels.json").read_text(encoding="utf-8"))
+        if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
+            raise ValueError("it is no list of words")
+        return distinct(listed)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{raw / 'labels.json'} is damaged ({error}): {AGAIN}") from None
+
+
 def chunks(raw: Path) -> Iterator[list[Clip]]:
-    """The clips of clips.tar that manifest.csv lists, in that order, at most CHUNK at a time."""
-    with tarfile.open(raw / "clips.tar", "r|") as tar, open(raw / "manifest.csv", newline="") as file:
-        clips = _clips(tar, csv.DictReader(file))
-        with tqdm(desc="preparing", unit="clip") as bar:
-            while chunk := list(islice(clips, CHUNK)):
+    """The clips of clips.tar that manifest.csv lists, in that order, as many at a time as CHUNK and CHUNK_BYTES allow.
+
+    Raises UserError where one of the two files is damaged or lacks a clip.
+    """
+    chunk, size = [], 0
+    try:
+        with (
+            tarfile.open(raw / "clips.tar", "r|", encoding="utf-8") as tar,
+            open(raw / "manifest.csv", newline="", encoding="utf-8") as file,
+            tqdm(desc="preparing", unit="clip") as bar,
+        ):
+            for clip in _clips(tar, csv.DictReader(file, strict=True)):
+                chunk.append(clip)
+                size += len(clip.pcm.data) if clip.pcm else 0
+                if len(chunk) == CHUNK or size > CHUNK_BYTES:
+                    yield chunk
+                    bar.update(len(chunk))
+                    chunk, size = [], 0
+            if chunk:
                 yield chunk
                 bar.update(len(chunk))
+    except (tarfile.TarError, csv.Error, UnicodeDecodeError, KeyError) as error:
+        raise UserError(f"{raw}/clips.tar or manifest.csv is damaged ({error}): {AGAIN}") from None
 
 
 def _clips(tar: tarfile.TarFile, rows: csv.DictReader) -> Iterator[Clip]:
@@ -106,22 +137,25 @@ def _clips(tar: tarfile.TarFile, rows: csv.DictReader) -> Iterator[Clip]:
         while (member := tar.next()) is not None and member.name != row["id"]:
             pass
         if member is None:
-            raise UserError(f"clips.tar holds no {row['id']} where manifest.csv lists it: run the stage collect again")
+            raise UserError(f"clips.tar holds no {row['id']} where manifest.csv lists it: {AGAIN}")
         tar.members = []
-        yield Clip(row["id"], row["label"], row["speaker"], tar.extractfile(member).read())
+        try:
+            pcm = sox.read(tar.extractfile(member).read(), PurePosixPath(row["id"]).suffix)
+        except sox.Unreadable:
+            pcm = None
+        yield Clip(row["id"], row["label"], row["speaker"], pcm)
 
 
 def converted(chunk: list[Clip], names: tuple[str, ...], cfg, effects: list[str], untrimmed: list[str]):
     """Yield (clip, int16 [samples] of any length, '' or the reason to reject it); silence keeps its full length."""
     readable, reasons = {}, {}
     for index, clip in enumerate(chunk):
-        try:
-            pcm = sox.read(clip.data, PurePosixPath(clip.id).suffix)
-            reasons[index] = WRONG_LABEL if clip.label not in names else fault(pcm, clip.label, cfg)
-            if not reasons[index]:
-                readable[index] = pcm
-        except sox.Unreadable:
+        if clip.pcm is None:
             reasons[index] = UNREADABLE
+        else:
+            reasons[index] = WRONG_LABEL if clip.label not in names else fault(clip.pcm, clip.label, cfg)
+        if not reasons[index]:
+            readable[index] = clip.pcm
     heard = {}
     for arguments, silent in ((effects, False), (untrimmed, True)):
         chosen = [index for index in readable if (chunk[index].label == SILENCE) == silent]
@@ -209,7 +243,7 @@ class Table:
         self.path, self.columns = path, columns
 
     def __enter__(self):
-        self.file = open(self.path, "w", newline="")  # noqa: SIM115 - closed in __exit__
+        self.file = open(self.path, "w", newline="", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
         self.rows = csv.writer(self.file, lineterminator="\n")
         self.add(*self.columns)
         return self
@@ -233,7 +267,8 @@ def _check_rejected(rejected: Counter, kept: int, most: float) -> None:
         )
 
 
-def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, named: set[str], cfg) -> None:
+def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, named: set[str], manifest: Path, cfg) -> None:
+    """Raise UserError where the clips cannot be split so that each split has each label, with settings that help."""
     totals = Counter()
     for (label, _), count in kept.items():
         totals[label] += count
@@ -251,11 +286,88 @@ def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, named: 
             "all clips are from one speaker, whom no split can share: collect other speakers, or leave the speaker "
             "unknown (collect.directory.speaker: null) to split by clip"
         )
+    lack = lacking(kept, labels)
+    if lack is None:
+        return
+    split, label = lack
+    what = f"split {split} has no clip of {label}" if label else "no clip is left for calibration"
+    settings = remedy(manifest, labels, cfg)
+    if settings:
+        raise UserError(
+            f"{what}: collect more speakers, or give each split each label with these lines under preprocess in the "
+            f"config: {settings}"
+        )
+    share = f"preprocess.split.{split}" if split in ("val", "test") else "preprocess.calibration"
+    change = "leave more speakers to training" if split == "train" else f"raise {share}"
+    raise UserError(f"{what}: collect more speakers who say each word, or {change}")
+
+
+def lacking(kept: Counter, labels: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first split and label without a clip; ("calibration", "") where that has none at all; None: all is well.
+
+    ``kept`` counts clips by (label, split).
+    """
     for split in ("train", "val", "test"):
         for label in labels:
             if not kept[label, split]:
-                remedy = f", raise preprocess.split.{split}, or name some in preprocess.{split}_speakers"
-                remedy = remedy if split != "train" else ", or leave more speakers to training"
-                raise UserError(f"split {split} has no clip of {label}: collect more speakers{remedy}")
-    if not any(kept[label, "calibration"] for label in labels):
-        raise UserError("no clip is left for calibration: collect more, or raise preprocess.calibration")
+                return split, label
+    return None if any(kept[label, "calibration"] for label in labels) else ("calibration", "")
+
+
+def remedy(manifest: Path, labels: tuple[str, ...], cfg) -> str:
+    """Settings, as YAML in one line, with which these very clips fill every split with every label; '' where none do.
+
+    Speakers stay where their hash puts them but for those that are named: a clip keeps its split as data grow. Where
+    that is not enough, all of validation and test is named; at last validation takes clips of speakers in training.
+    """
+    with open(manifest, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    ways = ({}, {"val": 0.0, "test": 0.0}, {"val_by": "clip", "val": max(cfg.split.val, LEAST_VAL)})
+    shares = [cfg.calibration, *(share for share in CALIBRATION if share > cfg.calibration)]
+    for way, calibration in itertools.product(ways, shares):
+        changed = cfg.model_copy(update={"split": cfg.split.model_copy(update=way), "calibration": calibration})
+        for target in ("test", "val"):
+            changed = _with_named(rows, labels, changed, target)
+        if lacking(_counts(rows, changed), labels) is None:
+            return _as_yaml(cfg, changed)
+    return ""
+
+
+def _counts(rows: list[dict], cfg) -> Counter:
+    """Clips by (label, split) as these settings would split the rows of a manifest."""
+    return Counter((row["label"], split_of(row["speaker"], row["sha256"], cfg)) for row in rows)
+
+
+def _with_named(rows: list[dict], labels: tuple[str, ...], cfg, target: str):
+    """``cfg`` with speakers of the training split named for the split ``target`` until that has every label.
+
+    The speaker with most of the missing labels comes first, among equals the one whose hash is nearest to the split; a
+    label never loses its last speaker in training.
+    """
+    key = f"{target}_speakers"
+    while missing := {label for label in labels if not _counts(rows, cfg)[label, target]}:
+        said: dict[str, set[str]] = {}
+        for row in rows:
+            if row["speaker"] and split_of(row["speaker"], row["sha256"], cfg) in ("train", "calibration"):
+                said.setdefault(row["speaker"], set()).add(row["label"])
+        speakers = Counter(label for heard in said.values() for label in heard)
+        free = [who for who, heard in said.items() if heard & missing and all(speakers[label] > 1 for label in heard)]
+        if not free:
+            break
+        best = min(free, key=lambda who: (-len(said[who] & missing), shards.share(who, "split"), who))
+        cfg = cfg.model_copy(update={key: [*getattr(cfg, key), best]})
+    return cfg
+
+
+def _as_yaml(cfg, changed) -> str:
+    """The settings of ``changed`` that differ from ``cfg``, as lines of YAML joined by ' and '."""
+    lines = []
+    for key in ("test_speakers", "val_speakers"):
+        if getattr(changed, key) != getattr(cfg, key):
+            lines.append(f"`{key}: {json.dumps(getattr(changed, key), ensure_ascii=False)}`")
+    if changed.split != cfg.split:
+        split = changed.split
+        lines.append(f"`split: {{val: {split.val:g}, val_by: {split.val_by}, test: {split.test:g}}}`")
+    if changed.calibration != cfg.calibration:
+        lines.append(f"`calibration: {changed.calibration:g}`")
+    return " and ".join(lines)

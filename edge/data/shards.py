@@ -12,6 +12,7 @@ import numpy as np
 from device.tensors import model_input
 from edge.core.errors import UserError
 
+DAMAGE = (ValueError, EOFError, KeyError, TypeError, RecursionError)  # of a prepared file that is read
 SPLITS = ("train", "val", "test", "calibration")
 
 
@@ -81,16 +82,33 @@ def share(text: str, purpose: str) -> float:
 
 
 def load_spec(folder: Path) -> Spec:
-    """Read spec.json of a prepared folder."""
-    fields = json.loads((folder / "spec.json").read_text())
-    ends = {end: Tensor(**fields[end] | {"shape": tuple(fields[end]["shape"])}) for end in ("input", "output")}
-    return Spec(**ends, labels=tuple(fields["labels"]), metadata=fields["metadata"])
+    """Read spec.json of a prepared folder; raises UserError where it is damaged."""
+    path = folder / "spec.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        ends = {end: Tensor(**fields[end] | {"shape": tuple(fields[end]["shape"])}) for end in ("input", "output")}
+        return Spec(**ends, labels=tuple(fields["labels"]), metadata=fields["metadata"])
+    except DAMAGE as error:
+        raise damaged(path, error) from None
 
 
 def load(folder: Path, split: str) -> Split:
-    """Open one split without reading it; raises UserError where it is empty."""
-    x = np.load(folder / f"{split}.x.npy", mmap_mode="r", allow_pickle=False)
-    y = np.load(folder / f"{split}.y.npy", mmap_mode="r", allow_pickle=False)
-    if len(x) == 0:
+    """Open one split without reading it; raises UserError where it is empty or damaged."""
+    path = folder / f"{split}.x.npy"
+    try:
+        x = np.load(path, mmap_mode="r", allow_pickle=False)
+        rows = len(x)
+        path = folder / f"{split}.y.npy"
+        y = np.load(path, mmap_mode="r", allow_pickle=False)
+        if len(y) != rows:
+            raise ValueError(f"it has {len(y)} labels for {rows} examples")
+    except DAMAGE as error:
+        raise damaged(path, error) from None
+    if rows == 0:
         raise UserError(f"{folder}/{split}.x.npy holds no examples: collect more or change the split in the config")
     return Split(x, y, load_spec(folder).input)
+
+
+def damaged(path: Path, error: Exception) -> UserError:
+    """The one line for a prepared file that cannot be what preprocess wrote."""
+    return UserError(f"{path} is damaged ({type(error).__name__}: {error}): run `dvc repro --force preprocess`")

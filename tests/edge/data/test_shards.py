@@ -62,3 +62,34 @@ def test_a_model_that_takes_integers_gets_what_is_stored(tmp_path):
     inputs = split.inputs(slice(1, 3))
     assert inputs.dtype == np.uint8
     np.testing.assert_array_equal(inputs, pixels[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("spec.json", b"{"),
+        ("spec.json", b"[]"),
+        ("spec.json", b'{"input": {"name": "x", "shape": [1]}}'),
+        ("spec.json", b"\xff"),
+        ("test.x.npy", b""),
+        ("test.x.npy", b"no array"),
+        ("test.x.npy", None),
+        ("test.y.npy", b"\x80\x04K\x01."),
+        ("test.y.npy", None),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path, name, content):
+    """What preprocess cannot have written (None: half of it) is an error that names the file, never a pickle."""
+    write(tmp_path, 10, 3)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-30] if content is None else content)
+    with pytest.raises(UserError, match=rf"{name} is damaged .*: run `dvc repro --force preprocess`"):
+        shards.load(tmp_path, "test")
+
+
+def test_labels_that_do_not_belong(tmp_path):
+    """Another number of labels than of examples is an error."""
+    write(tmp_path, 10, 3)
+    np.save(tmp_path / "test.y.npy", np.zeros(9, np.int64))
+    with pytest.raises(UserError, match=r"test\.y\.npy is damaged .*9 labels for 10 examples"):
+        shards.load(tmp_path, "test")

@@ -22,7 +22,7 @@ from edge.data import shards
 from edge.data.fetch import MIRROR
 from edge.modalities.audio import collection, preparation
 from tasks.keyword_spotting import TASK as task  # noqa: N811 - as the stages call it
-from tasks.keyword_spotting.settings import Collect, Preprocess
+from tasks.keyword_spotting.settings import Collect, Preprocess, check
 from tests.imports import ROOT
 
 RATE = 8000
@@ -536,10 +536,10 @@ def whole(**changes):
 def test_sections_that_do_not_fit_each_other(changes, complaint):
     """A window longer than the clip, a hop below a sample, more coefficients than bins are refused before any work."""
     with pytest.raises(UserError, match=complaint):
-        task.check(whole(**changes))
+        check(whole(**changes))
 
 
 def test_sections_that_just_fit():
     """The settings that ship, a clip of one window, a hop of one sample, as many coefficients as bins are allowed."""
     for changes in ({}, {"seconds": 0.03}, {"hop": 1 / 16000}, {"kind": "mfcc", "coefficients": 40}):
-        task.check(whole(**changes))
+        check(whole(**changes))

@@ -26,6 +26,10 @@ def run(main: Callable[[], None]) -> None:
         stop("interrupted: nothing is half written, run the same command again", 130)
     except OSError as error:
         stop(explained(error))
+    except UnicodeEncodeError as error:
+        if sys.getfilesystemencoding() == "utf-8":
+            raise
+        stop(f"the locale has no file name for {error.object!r}: set LC_ALL=C.UTF-8 and run again")
 
 
 def explained(error: OSError) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tasks
 from edge.core import errors, files, paths
-from edge.data import shards
+from edge.data import labels, shards
 
 
 def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int) -> dict:
@@ -21,13 +21,20 @@ def preprocess(task, config, raw: Path, prepared: Path, samples: Path, seed: int
 
 
 def samples_of(task, prepared: Path, out: Path) -> None:
-    """Write a picture of each training example that a person looks at first, ``<name>.png``."""
+    """Write a picture of each training example that a person looks at first, ``<name>.png``.
+
+    Raises UserError for a name that could lead out of the folder ``out``.
+    """
     split, spec = shards.load(prepared, "train"), shards.load_spec(prepared)
     for name, row in task.head.shown(split.y, spec).items():
+        try:
+            target = out / labels.file_name(name, ".png")
+        except ValueError as error:
+            raise errors.UserError(f"{prepared}/spec.json: a label cannot name a picture: {error}") from None
         with tempfile.TemporaryDirectory(prefix="edge-") as folder:
             task.example(split.x[row], spec, Path(folder))
             for picture in Path(folder).glob("*.png"):
-                shutil.move(picture, out / f"{name}.png")
+                shutil.move(picture, target)
 
 
 def main() -> None:

@@ -70,6 +70,13 @@ def test_a_broken_file_is_one_clear_line(here, content, message):
     assert message in " ".join(str(caught.value).split())
 
 
+def test_sections_are_checked_against_each_other(here):
+    """A clip that is shorter than the window of the front end stops the first stage that runs."""
+    apply_overrides(here / "configs/keyword_spotting.yaml", ["preprocess.seconds=0.02"])
+    with pytest.raises(UserError, match=r"preprocess.seconds = 0.02 is shorter than train.front_end.window = 0.03"):
+        tasks.selected()
+
+
 def test_a_long_wrong_value_is_cut(here):
     """An error shows the beginning of a value, not megabytes of it."""
     (here / "params.yaml").write_text("task: keyword_spotting\nquant: " + "x" * 10_000 + "\ndevice: local\nseed: 1\n")

@@ -17,21 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from edge.modalities.audio import other_words
 from edge.core.errors import UserError
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 PROGRAMS = ("espeak-ng", "flite", "sox")  # their Debian packages have the same names
-
-# What a keyword spotter hears when nobody says a keyword: short, common, phonetically diverse.
-OTHER_WORDS = tuple(
-    """apple back bag bath beach bird blue boat book boy bread bring cat chair cheese child coffee cold cup dance
-    day dog door dream earth egg eye face family father finger fish garden girl give glass green hair hand happy
-    hello house jump judge king kitchen lamp learn leaf light love milk money moon mother mouth music name never
-    night oil orange paper phone please pool power question quick rain read river room school sheila shoe sing
-    sleep smile snow song spring star stone street summer sun table teeth thing think thumb time tower tree under
-    use very village visual voice wait water week white wife window winter wood work world wow yellow young
-    zoo""".split()  # noqa: SIM905
-)
 
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-gb-x-gbclan", "en-029", "en-us-nyc")
 VARIANTS = tuple(
@@ -56,7 +46,10 @@ NOISES = {  # SoX synth arguments
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance to make; ``speed`` and ``pitch`` are relative to the voice's own, ``room`` seeds the place."""
+    """One utterance to make; ``speed`` and ``pitch`` are relative to the voice's own, ``room`` seeds the place.
+
+    Only the part from ``start`` to ``end`` is kept, as shares of its length.
+    """
 
     label: str
     text: str
@@ -65,6 +58,8 @@ class Clip:
     speed: float
     pitch: float
     room: int
+    start: float = 0.0
+    end: float = 1.0
 
     @property
     def speaker(self) -> str:
@@ -78,15 +73,15 @@ def synthesize(
     silence_clips: int,
     rate: int,
     seed: int,
-    unknown: Sequence[str] = OTHER_WORDS,
+    unknown: Sequence[str] = other_words.WORDS,
     seconds: float = 1.0,
 ) -> Iterator[tuple[str, str, bytes]]:
     """Yield (label, speaker, mono 16-bit wav at ``rate`` Hz) in a fixed order.
 
-    ``per_word`` clips of each word, label the word, the same voices for all words; ``unknown_clips`` of the texts in
-    ``unknown`` that are not among ``words``, label ``_unknown_``; ``silence_clips`` of noise ``seconds`` long, label
-    ``_silence_``. Speech is trimmed to where it is audible and set into a room of its own. Raises UserError when a
-    program is missing or cannot speak a word.
+    ``per_word`` clips of each word, label the word, the same voices for all words; ``unknown_clips`` of other texts,
+    which ``other_words.choose`` makes from ``words`` and the common words ``unknown``, label ``_unknown_``;
+    ``silence_clips`` of noise ``seconds`` long, label ``_silence_``. Speech is trimmed to where it is audible and set
+    into a room of its own. Raises UserError when a program is missing or cannot speak a word.
     """
     for program in PROGRAMS:
         if shutil.which(program) is None:
@@ -105,19 +100,15 @@ def synthesize(
 def plan(words: Sequence[str], per_word: int, unknown_clips: int, seed: int, unknown: Sequence[str]) -> list[Clip]:
     """What to say, in whose voice: the i-th clip of every word has the same voice, all else is drawn anew."""
     rng = np.random.default_rng(seed)
-    spoken = {word.casefold() for word in words}
-    others = [text for text in unknown if text.casefold() not in spoken]
-    if unknown_clips and not others:
-        raise UserError("no unknown words are left to speak: all of them are keywords")
-    shuffled = [others[k] for _ in range(0, unknown_clips, len(others) or 1) for k in rng.permutation(len(others))]
-    texts = [(word, word, i) for word in words for i in range(per_word)]
-    texts += [(UNKNOWN, text, i) for i, text in enumerate(shuffled[:unknown_clips])]
+    others = other_words.choose(words, unknown_clips, unknown, np.random.default_rng([seed, 3]))
+    texts = [(word, other_words.Text(word), i) for word in words for i in range(per_word)]
+    texts += [(UNKNOWN, text, i) for i, text in enumerate(others)]
     voices = cast(per_word, rng)
     manners = np.exp2(rng.uniform((-0.5, -0.35), (0.5, 0.35), (len(texts), 2))).tolist()
     rooms = rng.integers(2**32, size=len(texts)).tolist()
     return [
-        Clip(label, text, *voices[i % per_word], *manner, room)
-        for (label, text, i), manner, room in zip(texts, manners, rooms, strict=True)
+        Clip(label, said.text, *voices[i % per_word], *manner, room, said.start, said.end)
+        for (label, said, i), manner, room in zip(texts, manners, rooms, strict=True)
     ]
 
 
@@ -139,7 +130,26 @@ def speak(clip: Clip, rate: int) -> np.ndarray:
     samples = trim(resample(samples, made, rate), rate)
     if len(samples) == 0:
         raise UserError(f"{clip.engine} cannot speak {clip.text!r}: write it the way it sounds in English letters")
-    return samples
+    return piece(samples, clip.start, clip.end, rate)
+
+
+def piece(samples: np.ndarray, start: float, end: float, rate: int) -> np.ndarray:
+    """The part from ``start`` to ``end`` (shares of the length) of [samples], faded over 10 ms where it was cut.
+
+    It is at least 0.1 s long, so that it is not all of it the quiet before or after a short word.
+    """
+    if (start, end) == (0, 1):
+        return samples
+    first, last = round(start * len(samples)), round(end * len(samples))
+    missing = max(0, rate // 10 - (last - first))
+    kept = samples[max(0, first - missing) : last] if start > 0 else samples[first : last + missing]
+    kept = kept.copy()
+    fade = np.linspace(0, 1, min(rate // 100, len(kept)))
+    if start > 0:
+        kept[: len(fade)] *= fade
+    if end < 1:
+        kept[len(kept) - len(fade) :] *= fade[::-1]
+    return kept
 
 
 def espeak(clip: Clip) -> tuple[int, np.ndarray]:

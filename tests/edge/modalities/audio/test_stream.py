@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge.audio import stream
-from edge.audio.stream import Detector, Event, Stream, Word
+from edge.modalities.audio import stream
+from edge.modalities.audio.stream import Detector, Event, Stream, Word
 
 YES, NO, OTHER = 0, 1, 2
 KEYWORDS = [YES, NO]

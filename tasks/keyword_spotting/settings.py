@@ -157,6 +157,16 @@ class Augment(Section):
     mask_bins: float = Field(ge=0, lt=1)
 
 
+class Stream(Section):
+    """How a stream of windows becomes events, and how often it may wake wrongly."""
+
+    hop: float = Field(gt=0, le=1)
+    smoothing: float = Field(ge=0, le=5)
+    refractory: float = Field(ge=0, le=10)
+    false_accepts: float = Field(ge=0)
+    minutes: float = Field(gt=0, le=600)
+
+
 class Train(Recipe):
     """The model and how it is trained."""
 
@@ -164,6 +174,7 @@ class Train(Recipe):
     label_smoothing: float = Field(ge=0, lt=1)
     front_end: FrontEnd
     augment: Augment
+    stream: Stream
 
 
 def frame_sizes(front_end: FrontEnd, rate: int) -> tuple[int, int]:

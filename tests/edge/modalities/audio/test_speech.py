@@ -63,11 +63,12 @@ def test_counts_and_labels(clips):
 
 
 def test_speech_is_loud_and_short(clips):
-    """A clip of one word is about as long as the word and much louder than the quietest silence."""
+    """A clip of one word is about as long as the word, other words may be a phrase; both are louder than silence."""
     for label, speaker, wav in clips:
         if label in ("yes", UNKNOWN):
             sound = samples(wav)
-            assert 0.15 < len(sound) / RATE < 1.2 and np.abs(sound).max() > 0.03, speaker
+            longest = 1.2 if label == "yes" else 3
+            assert 0.1 <= len(sound) / RATE < longest and np.abs(sound).max() > 0.03, speaker
 
 
 def test_places_differ():

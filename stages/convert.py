@@ -1,6 +1,6 @@
-"""Convert: reads models/model.keras, writes it as ONNX and TFLite (fp32), a reference pair and metrics/convert.json."""
+"""Convert: reads the Keras model and its decision, writes ONNX, TFLite, a reference pair and metrics/convert.json."""
 
-import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +54,9 @@ def convert(task, config, prepared: Path, entries: dict, keras_path: Path, writt
 
 def main() -> None:
     params, task, config = tasks.selected()
-    spec = shards.load_spec(paths.PREPARED)
-    entries = spec.metadata | {
+    entries = shards.load_spec(paths.PREPARED).entries() | json.loads(paths.DECISION.read_text(encoding="utf-8"))
+    entries |= {
         "task": params.task,
-        "labels": list(spec.labels),
-        "input": dataclasses.asdict(spec.input) | {"shape": ["batch", *spec.input.shape]},
-        "output": dataclasses.asdict(spec.output) | {"shape": ["batch", *spec.output.shape]},
         "quantization": "fp32",
         "git_commit": git.commit("convert", params.task),
         "data_sha256": git.data_sha256(paths.PREPARED),

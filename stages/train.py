@@ -1,4 +1,4 @@
-"""Train: reads data/prepared, writes models/model.keras, metrics/train.json and the plots of training."""
+"""Train: reads data/prepared, writes models/model.keras, models/decision.json, metrics/train.json and plots."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from edge.data import shards
 def train(task, config, prepared: Path, seed: int):
     """Train a model on the train split, choose by the val split, score the test split.
 
-    Returns the Keras model, its metrics, the learning curves (one row an epoch) and the test predictions
-    (columns ``actual`` and ``predicted``).
+    Returns the Keras model, its metrics, the learning curves (one row an epoch), the test predictions (columns
+    ``actual`` and ``predicted``) and the task's decision.
     """
     from edge.models import keras_file, training  # TensorFlow: imported once the settings are known to be right
 
@@ -32,20 +32,22 @@ def train(task, config, prepared: Path, seed: int):
         "parameters": model.count_params(),
         "epochs": len(curves),
     }
-    return model, metrics, curves, task.head.answers(test.y, outputs, spec)[["actual", "predicted"]]
+    decision = task.decide(model.predict_on_batch, prepared, config, spec, seed)
+    predicted = task.head.answers(test.y, outputs, spec)[["actual", "predicted"]]
+    return model, metrics | decision.metrics, curves, predicted, decision
 
 
 def main() -> None:
     params, task, config = tasks.selected()
     from edge.models import keras_file
 
-    model, metrics, curves, predicted = train(task, config.train, paths.PREPARED, params.seed)
+    model, metrics, curves, predicted, decision = train(task, config.train, paths.PREPARED, params.seed)
     keras_file.save(model, paths.KERAS)
     files.write_json(paths.METRICS / "train.json", metrics)
-    with files.atomic(paths.CURVES) as path:
-        curves.to_csv(path, index=False, float_format="%.6g")
-    with files.atomic(paths.CONFUSION) as path:
-        predicted.to_csv(path, index=False)
+    files.write_json(paths.DECISION, decision.metadata)
+    for target, table in {paths.CURVES: curves, paths.CONFUSION: predicted, paths.DET: decision.det}.items():
+        with files.atomic(target) as path:
+            table.to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,23 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from pydantic import Field, create_model
 
 from edge.core import paths, settings
 from edge.core.errors import UserError
 from edge.data.shards import Spec
 from edge.heads import Head
+
+DET = ["threshold", "false_accepts", "misses"]  # columns of a detection error tradeoff (Martin et al. 1997)
+
+
+class Decision(NamedTuple):
+    """What ``Task.decide`` finds: entries of the model's metadata, metrics, and a table with the columns DET."""
+
+    metadata: dict
+    metrics: dict
+    det: pd.DataFrame
 
 
 class Task(ABC):
@@ -59,6 +70,14 @@ class Task(ABC):
     def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
         """Files in the folder ``out`` that show one stored example to a person: .png, .wav, .txt."""
         (out / "values.txt").write_text(np.array2string(row, threshold=200) + "\n")
+
+    def decide(self, predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> Decision:
+        """When an answer counts: a threshold that is chosen on the val split, and its price on the test split.
+
+        ``predict`` turns model inputs [n, *shape] into outputs [n, …]; ``config`` is the section `train`. By default
+        every answer counts.
+        """
+        return Decision({}, {}, pd.DataFrame(columns=DET))
 
     def check(self, config) -> None:  # noqa: B027 - a task without such values leaves it empty
         """Raise UserError where values of different sections do not fit together; ``config`` is the whole config."""

@@ -34,11 +34,12 @@ def test_every_figure_is_there(project):
     read = {path.stem: json.loads(path.read_text()) for path in (project.folder / "metrics").rglob("*.json")}
     assert set(read) == {"convert", "data", "local", "quantize", "train"}
     assert read["convert"]["agreement"] == read["convert"]["tflite"]["agreement"] == 1.0
-    assert read["local"]["parity"] == {"samples": 0, "features": 0, "scores": 0, "agreement": 1}
+    assert read["local"]["parity"] == {"samples": 0, "features": 0, "logits": 0, "scores": 0, "agreement": 1}
     figures = {"first_inference", "load", "mean", "outliers", "p50", "p90"}
     assert set(read["local"]["latency"]["threads_1"]["candidate_ms"]) == figures
     assert read["data"]["train"] > read["data"]["calibration"] > 0
     assert read["quantize"]["bytes_against_fp32"] < 1
+    assert {"false_accepts_per_hour", "miss_rate", "hours"} <= set(read["train"])
 
 
 def test_the_model_takes_a_waveform_and_names_its_labels(project):

@@ -11,6 +11,7 @@ RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 
 KERAS = Path("models/model.keras")
+DECISION = Path("models/decision.json")
 ONNX = Path("models/model.onnx")
 TFLITE = Path("models/model.tflite")
 REFERENCE = Path("models/reference.npz")
@@ -22,5 +23,6 @@ PLOTS = Path("plots")
 SAMPLES = PLOTS / "samples"
 CURVES = PLOTS / "learning_curve.csv"
 CONFUSION = PLOTS / "confusion.csv"
+DET = PLOTS / "det.csv"
 DEVICE_METRICS = METRICS / "devices"
 DEVICE_PLOTS = PLOTS / "devices"

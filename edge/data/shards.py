@@ -43,6 +43,12 @@ class Spec:
     labels: tuple[str, ...]
     metadata: dict
 
+    def entries(self) -> dict:
+        """What a model file says of its data: metadata, labels, input and output, their shapes with the batch axis."""
+        ends = {end: dataclasses.asdict(getattr(self, end)) for end in ("input", "output")}
+        ends = {end: fields | {"shape": ["batch", *fields["shape"]]} for end, fields in ends.items()}
+        return self.metadata | {"labels": list(self.labels)} | ends
+
     def save(self, folder: Path) -> None:
         """Write spec.json."""
         (folder / "spec.json").write_text(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n")

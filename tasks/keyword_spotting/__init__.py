@@ -8,7 +8,7 @@ import numpy as np
 from edge import heads
 from edge.core.errors import UserError
 from edge.data.shards import Spec
-from tasks import Task
+from tasks import DET, Decision, Task
 from tasks.keyword_spotting.settings import Collect, FrontEnd, Preprocess, Train, check, frame_sizes
 
 
@@ -81,6 +81,16 @@ class KeywordSpotting(Task):
         from edge.modalities.audio.augment import Waveforms
 
         return Waveforms(config.augment, spec.metadata["sample_rate"], spec.input.shape[0], seed)
+
+    def decide(self, predict, prepared: Path, config: Train, spec: Spec, seed: int) -> Decision:
+        """How the model does in continuous audio: threshold by false accepts an hour, misses at that threshold.
+
+        Empty where the data have no label ``_unknown_``: without other words nobody can count false accepts.
+        """
+        from edge.modalities.audio import decision
+
+        metadata, metrics, det = decision.decide(predict, prepared, config.stream, spec, seed)
+        return Decision(metadata, metrics, det.set_axis(DET, axis=1))
 
     def layers(self) -> dict:
         """The front ends and the augmentation of features."""

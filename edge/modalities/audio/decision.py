@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from edge.core.errors import UserError
 from edge.data import shards
+from edge.data.shards import Spec
 from edge.modalities.audio import continuous, stream
 from edge.modalities.audio.speech import SILENCE, UNKNOWN
-from edge.core.errors import UserError
-from edge.data.shards import Spec
 
 COLUMNS = ["threshold", "false_accepts_per_hour", "miss_rate"]
 TOLERANCE = 0.5  # seconds after the last window that holds a whole word in which the word must be reported
@@ -68,13 +68,13 @@ class Listener:
         samples, words = continuous.with_keywords(
             clips, labels, self.noise, self.rate, 60 * self.config.minutes, self.rng
         )
-        tolerance = self.spec.shape[0] / self.rate + self.config.smoothing + TOLERANCE
+        tolerance = self.spec.input.shape[0] / self.rate + self.config.smoothing + TOLERANCE
         return stream.miss_rate(self.hear(samples), words, self.keywords, self.config.refractory, tolerance)
 
     def hear(self, samples: np.ndarray) -> stream.Stream:
         """The smoothed scores of int16 [samples]."""
-        window, hop = self.spec.shape[0], round(self.config.hop * self.rate)
-        scores = stream.scores(self.predict, samples, window, hop, self.spec.scale)
+        window, hop = self.spec.input.shape[0], round(self.config.hop * self.rate)
+        scores = stream.scores(self.predict, samples, window, hop, self.spec.input.scale)
         ends = stream.times(len(scores), window / self.rate, hop / self.rate)
         smoothed = stream.smooth(scores, max(1, round(self.config.smoothing / self.config.hop)))
         return stream.Stream(smoothed, ends, len(samples) / self.rate)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from edge.modalities.audio import other_words
 from edge.core.errors import UserError
+from edge.modalities.audio import other_words
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 PROGRAMS = ("espeak-ng", "flite", "sox")  # their Debian packages have the same names

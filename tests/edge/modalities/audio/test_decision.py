@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.audio import decision
-from edge.errors import UserError
-from edge.shards import Spec
+from edge.core.errors import UserError
+from edge.data.shards import Spec, Tensor
+from edge.modalities.audio import decision
 
 RATE = 1000
 CONFIG = {"hop": 0.1, "smoothing": 0.2, "refractory": 1.0, "false_accepts": 30.0, "minutes": 1.0}
@@ -16,7 +16,8 @@ CONFIG = {"hop": 0.1, "smoothing": 0.2, "refractory": 1.0, "false_accepts": 30.0
 def prepared(folder):
     """Shards of val and test: ``yes`` is twice as fast a tone as other words; silence is quiet noise."""
     rng = np.random.default_rng(1)
-    spec = Spec("waveform", (RATE,), 1 / 32768, ("yes", "_unknown_", "_silence_"), {"sample_rate": RATE})
+    ends = Tensor("waveform", (RATE,), scale=1 / 32768), Tensor("scores", (3,))
+    spec = Spec(*ends, ("yes", "_unknown_", "_silence_"), {"sample_rate": RATE})
     spec.save(folder)
     y = np.repeat([0, 1, 2], 10)
     tones = np.sin(np.arange(RATE) * np.array([1.0, 0.5, 0.0])[y][:, None]) * 8000

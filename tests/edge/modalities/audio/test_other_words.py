@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge.modalities.audio import other_words
 from edge.core.errors import UserError
+from edge.modalities.audio import other_words
 
 KEYWORDS = ["yes", "no", "right", "turn on the light"]
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from edge.modalities.audio.speech import SILENCE, UNKNOWN, record, synthesize
 from edge.core.errors import UserError
+from edge.modalities.audio.speech import SILENCE, UNKNOWN, record, synthesize
 
 RATE = 16000
 

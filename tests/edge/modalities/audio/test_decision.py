@@ -47,7 +47,7 @@ def test_metadata_metrics_and_curve(tmp_path):
 
 def test_without_other_words_nothing_is_reported(tmp_path, capsys):
     """Data without the label of other words have no false accepts, and a line says so."""
-    spec = Spec("waveform", (RATE,), 1, ("yes", "no"), {"sample_rate": RATE})
+    spec = Spec(Tensor("waveform", (RATE,)), Tensor("scores", (2,)), ("yes", "no"), {"sample_rate": RATE})
     metadata, metrics, table = decision.decide(predict, tmp_path, SimpleNamespace(**CONFIG), spec, 1)
     assert metadata == metrics == {} and table.empty and "not measured" in capsys.readouterr().out
 

@@ -37,7 +37,7 @@ def slow_python(folder: Path) -> str:
 def seconds(names: list[str]) -> float:
     """Wall time of an evaluation on the boards ``names``; a failure ends the benchmark."""
     split = shards.Split(models.clips(), np.zeros(70, int), models.SCALE)
-    config = settings.EvaluateOnDevice(warmup=2, runs=30, repeats=3, soak_minutes=0, accuracy_clips=70)
+    config = settings.EvaluateOnDevice(warmup=2, runs=30, repeats=3, soak_minutes=0, examples=70)
     start = time.perf_counter()
     if failures := stage.evaluate_all(names, split, config, TASK):
         sys.exit("; ".join(map(str, failures)))

@@ -24,7 +24,7 @@ def evaluate(board: entries.Device, models: tuple[Path, Path], split: shards.Spl
 
     The board sends outputs back; what they are worth is ``task.head.score``, on this machine.
     """
-    rows = spread(len(split), config.accuracy_clips)
+    rows = spread(len(split), config.examples)
     stored = np.ascontiguousarray(split.x[rows])
     counts = {key: getattr(config, key) for key in ("warmup", "runs", "repeats", "soak_minutes")}
     results = evaluation.evaluate(board, evaluation.Work(*models, stored, split.input.scale, **counts))
@@ -32,7 +32,7 @@ def evaluate(board: entries.Device, models: tuple[Path, Path], split: shards.Spl
     metrics = {"parity": parity.compare(task.head, models[0], board.runtime, samples, results.outputs, results.steps)}
     metrics |= task.head.score(split.y[rows], results.outputs)
     metrics |= {key: results.report[key] for key in ("board", "model_sha256", "runtime")}
-    metrics |= {"transport": board.transport, "accuracy_clips": len(rows), "model": str(models[0])}
+    metrics |= {"transport": board.transport, "examples": len(rows), "model": str(models[0])}
     metrics |= {"quantization": parity.quantization(models[0]), "model_bytes": models[0].stat().st_size}
     metrics |= {"baseline_sha256": files.sha256(models[1])}
     if board.wheels:

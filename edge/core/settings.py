@@ -51,7 +51,7 @@ class EvaluateOnDevice(Section):
     runs: int = Field(ge=1)
     repeats: int = Field(ge=3)
     soak_minutes: float = Field(ge=0)
-    accuracy_clips: int = Field(ge=1)
+    examples: int = Field(ge=1)
 
 
 def read(path: Path) -> dict[str, Any]:

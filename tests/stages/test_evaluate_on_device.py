@@ -39,9 +39,9 @@ def split(model) -> Split:
     return Split(x, labels, SCALE)
 
 
-def config(runs: int = 70, clips: int = 1000) -> settings.EvaluateOnDevice:
+def config(runs: int = 70, examples: int = 1000) -> settings.EvaluateOnDevice:
     """The stage's section."""
-    return settings.EvaluateOnDevice(warmup=2, runs=runs, repeats=3, soak_minutes=0, accuracy_clips=clips)
+    return settings.EvaluateOnDevice(warmup=2, runs=runs, repeats=3, soak_minutes=0, examples=examples)
 
 
 def test_metrics_locally_and_over_ssh(tmp_path, model, split):
@@ -57,7 +57,7 @@ def test_metrics_locally_and_over_ssh(tmp_path, model, split):
         "model_bytes",
         "board",
         "runtime",
-        "accuracy_clips",
+        "examples",
     )
     assert {key: here[key] for key in same} == {key: there[key] for key in same}
     assert here["accuracy"] == 0.9
@@ -110,8 +110,8 @@ def test_clips_are_spread(model, split, tmp_path):
     """Fewer clips than the split has are spread over all of it, ends included, the same at each call."""
     assert stage.spread(70, 4).tolist() == [0, 23, 46, 69]
     assert stage.spread(3, 10).tolist() == [0, 1, 2]
-    metrics, _ = stage.evaluate(models.local(tmp_path), (model, model), split, config(runs=2, clips=7), TASK)
-    assert metrics["accuracy_clips"] == 7
+    metrics, _ = stage.evaluate(models.local(tmp_path), (model, model), split, config(runs=2, examples=7), TASK)
+    assert metrics["examples"] == 7
     assert metrics["accuracy"] == pytest.approx(6 / 7)
 
 

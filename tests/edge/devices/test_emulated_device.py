@@ -38,7 +38,7 @@ def run(tmp_path_factory) -> tuple[dict, dict]:
     folder = tmp_path_factory.mktemp("run")
     large, small = models.stack(folder / "large.onnx"), models.linear(folder / "small.onnx")
     split = Split(models.clips(), np.zeros(70, int), models.SCALE)
-    config = settings.EvaluateOnDevice(warmup=2, runs=5, repeats=3, soak_minutes=0, accuracy_clips=70)
+    config = settings.EvaluateOnDevice(warmup=2, runs=5, repeats=3, soak_minutes=0, examples=70)
     return stage.evaluate(board(folder), (large, small), split, config, TASK)
 
 

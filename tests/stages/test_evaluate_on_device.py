@@ -13,7 +13,7 @@ import yaml
 from edge.core import files, paths, settings
 from edge.core.errors import UserError
 from edge.data.shards import Split
-from edge.devices import entries, evaluation, parity
+from edge.devices import entries, parity
 from edge.models.formats import tflite
 from edge.records import measurement
 from stages import evaluate_on_device as stage
@@ -86,16 +86,6 @@ def test_a_soak_is_ranked_at_start_and_end(tmp_path, split, model):
     assert "others_max" in metrics["soak"]["state"]
 
 
-def test_a_soak_too_short_to_rank_keeps_the_rest():
-    """With too few blocks for a start and an end there are no verdicts; neither do start and end overlap."""
-    blocks = {f"{role}_ms": np.linspace(1, 2, 19).astype(str) for role in stage.ROLES}
-    results = evaluation.Results({"soak": {}}, None, {}, {}, blocks)
-    assert stage.soak(results) == {"soak": {"blocks": 19, "state": {}}}
-    halves = {"candidate_ms": ["1.0"] * 10 + ["2.0"] * 10, "baseline_ms": ["1.0"] * 20}
-    found = stage.soak(evaluation.Results({"soak": {}}, None, {}, {}, {key: np.array(v) for key, v in halves.items()}))
-    assert (found["soak"]["start"]["change_percent"], found["soak"]["end"]["change_percent"]) == (0, pytest.approx(100))
-
-
 def test_litert_runs_the_float_model(tmp_path):
     """A board with the runtime litert measures a TFLite file, and agrees with this machine at each step."""
     (tmp_path / "m.tflite").write_bytes(tflite.identity())
@@ -108,8 +98,6 @@ def test_litert_runs_the_float_model(tmp_path):
 
 def test_clips_are_spread(model, split, tmp_path):
     """Fewer clips than the split has are spread over all of it, ends included, the same at each call."""
-    assert stage.spread(70, 4).tolist() == [0, 23, 46, 69]
-    assert stage.spread(3, 10).tolist() == [0, 1, 2]
     metrics, _ = stage.evaluate(models.local(tmp_path), (model, model), split, config(runs=2, examples=7), TASK)
     assert metrics["examples"] == 7
     assert metrics["accuracy"] == pytest.approx(6 / 7)

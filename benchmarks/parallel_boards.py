@@ -9,20 +9,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import yaml
 
 from benchmarks.clone import SHORT, row
 from edge.core import paths, settings
-from edge.data import shards
 from stages import evaluate_on_device as stage
 from tests.device import models
 from tests.edge.devices import network
 
 BOARDS, WAIT = (2, 1) if SHORT else (8, 60)
-TASK = SimpleNamespace(score=lambda labels, outputs: {"accuracy": float((outputs.argmax(1) == labels).mean())})
 
 
 def slow_python(folder: Path) -> str:
@@ -36,10 +33,10 @@ def slow_python(folder: Path) -> str:
 
 def seconds(names: list[str]) -> float:
     """Wall time of an evaluation on the boards ``names``; a failure ends the benchmark."""
-    split = shards.Split(models.clips(), np.zeros(70, int), models.SCALE)
+    split = models.split(models.clips(), np.zeros(70, int))
     config = settings.EvaluateOnDevice(warmup=2, runs=30, repeats=3, soak_minutes=0, examples=70)
     start = time.perf_counter()
-    if failures := stage.evaluate_all(names, split, config, TASK):
+    if failures := stage.evaluate_all(names, split, config, models.TASK):
         sys.exit("; ".join(map(str, failures)))
     return time.perf_counter() - start
 

@@ -74,10 +74,16 @@ def validate(model: type[BaseModel], content: Any, path: Path, prefix: str = "")
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
-        value = "" if first["type"] == "missing" else f" = {_shown(first['input'])}"
-        raise UserError(f"{path}: {key}{value}: {first['msg']}") from None
+        raise UserError(f"{path}: {first_error(error, prefix)}") from None
+
+
+def first_error(error: ValidationError, prefix: str = "") -> str:
+    """The first thing that is wrong: key below ``prefix``, value where it is no mapping, and what is allowed."""
+    first = error.errors()[0]
+    key = ".".join(str(part)[:SHOWN] for part in (prefix, *first["loc"]) if part != "")
+    shown = first["type"] != "missing" and isinstance(first["input"], str | int | float | list | None)
+    value = f" = {_shown(first['input'])}" if shown else ""
+    return f"{key}{value}: {first['msg']}".removeprefix(": ")
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,5 @@
 """One path from models to checked results: first contact, packages, bundle, run on the board, results back."""
 
-import csv
 import json
 import shutil
 import tempfile
@@ -10,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from device.failure import Failure
 from device.measure import contact, runner
 from device.runtimes import RUNTIMES
 from edge.core import files
 from edge.core.errors import UserError
-from edge.devices import entries, parity, wheels
+from edge.devices import entries, parity, results, wheels
 from edge.devices.link import Link
 
 CODE = Path(runner.__file__).parents[1]
@@ -35,25 +33,10 @@ class Work:
     soak_minutes: float
 
 
-@dataclass(frozen=True)
-class Results:
-    """A checked run: the runner's report, scores [n, ...], the first rows' steps by name, and tables of columns.
-
-    ``series`` has a row for each measured inference (model, threads, repeat, seconds, ms, temperature_c), ``soak`` one
-    for each A B B A of a soak; both are empty where nothing was measured.
-    """
-
-    report: dict
-    outputs: np.ndarray
-    steps: dict[str, np.ndarray]
-    series: dict[str, np.ndarray]
-    soak: dict[str, np.ndarray]
-
-
-def evaluate(device: entries.Device, work: Work) -> Results:
+def evaluate(device: entries.Device, work: Work) -> results.Results:
     """Do ``work`` on the device; raises UserError."""
     with tempfile.TemporaryDirectory(prefix="edge-") as temporary, device.connect() as link:
-        bundle, results = Path(temporary, "bundle"), Path(temporary, "results")
+        bundle, received = Path(temporary, "bundle"), Path(temporary, "results")
         digest, run_id = make_bundle(bundle, device, work), uuid.uuid4().hex
         board = first_contact(link, device)
         site_there = send_site(link, device, board)
@@ -75,8 +58,8 @@ def evaluate(device: entries.Device, work: Work) -> Results:
             *child,
         ]
         link.run(words, device.timeout, show=True, lost="; run it again: it waits for the run there, which goes on")
-        link.pull(results_there, str(results))
-        return read_results(results, link, run_id, digest, files.sha256(work.candidate))
+        link.pull(results_there, str(received), results.NAMES, results.MOST_MB)
+        return results.read(received, link.name, run_id, digest, files.sha256(work.candidate))
 
 
 def make_bundle(folder: Path, device: entries.Device, work: Work) -> str:
@@ -118,40 +101,3 @@ def send_site(link: Link, device: entries.Device, board: entries.Board) -> str:
     there = f"{link.root}/sites/{site.name}"
     link.push(str(site), there)
     return there
-
-
-def read_results(folder: Path, link: Link, run_id: str, bundle: str, model_sha256: str) -> Results:
-    """Check that the results are whole and of this run, bundle and model, and read them; raises UserError."""
-    try:
-        complete = (folder / runner.COMPLETE).read_text().strip()
-        whole = complete == runner.check_manifest(folder)
-    except (OSError, Failure) as error:
-        raise UserError(f"{link.name}: the results are damaged: {error}") from None
-    if not whole:
-        raise UserError(f"{link.name}: the results are damaged: their manifest is not the one that was written")
-    try:
-        return results_of(folder, link, {"run_id": run_id, "model_sha256": model_sha256, "bundle": bundle})
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise UserError(f"{link.name}: the results cannot be read: {type(error).__name__}: {error}") from None
-
-
-def results_of(folder: Path, link: Link, expected: dict[str, str]) -> Results:
-    """Read results whose manifest is right; raises UserError where they are not those of ``expected``."""
-    report = json.loads((folder / "results.json").read_text())
-    for key, sent in expected.items():
-        if report[key] != sent:
-            raise UserError(
-                f"{link.name}: the results are of another {key.split('_')[0]}: {report[key]}, sent was {sent}"
-            )
-    with np.load(folder / "steps.npz", allow_pickle=False) as steps:
-        first_rows = dict(steps)
-    outputs = np.load(folder / "outputs.npy", allow_pickle=False)
-    return Results(report, outputs, first_rows, read_table(folder / "series.csv"), read_table(folder / "soak.csv"))
-
-
-def read_table(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a CSV file by name, as text; no columns where there is no such file."""
-    if not path.exists():
-        return {}
-    header, *rows = csv.reader(path.read_text().splitlines())
-    return dict(zip(header, np.array(rows).T, strict=True))

@@ -1,11 +1,19 @@
-"""Series of a run to figures: latency by number of threads with verdicts, instructions, a soak's start and end."""
+"""A checked run to a Measurement: latency by number of threads with verdicts, instructions, a soak's start and end."""
+
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
-from edge.devices import evaluation, statistics
+from edge.core import files, settings
+from edge.core.errors import UserError
+from edge.devices import entries, parity, statistics
+from edge.devices.evaluation import Work
+from edge.devices.results import SERIES, Report, Results, Start
+from edge.records.measurement import Instructions, Latency, Measurement, Parity, Soak, State, Timing, Verdict
 
 ROLES = ("candidate", "baseline")
-STARTS = {"load_ms": "load", "first_inference_ms": "first_inference"}
 
 
 def spread(rows: int, wanted: int) -> np.ndarray:
@@ -13,51 +21,121 @@ def spread(rows: int, wanted: int) -> np.ndarray:
     return np.linspace(0, rows - 1, min(rows, wanted)).round().astype(int)
 
 
-def instructions(results: evaluation.Results) -> dict:
+def measurement(
+    name: str, device: entries.Device, work: Work, results: Results, agreed: Parity, scores: dict[str, float]
+) -> Measurement:
+    """What the device ``name`` measured; raises UserError that names the figure which cannot be."""
+    report = results.report
+    try:
+        counted = report.instructions is not None
+        return Measurement(
+            device=name,
+            transport=device.transport,
+            model=str(work.candidate),
+            model_sha256=report.model_sha256,
+            model_bytes=work.candidate.stat().st_size,
+            baseline_sha256=files.sha256(work.baseline),
+            quantization=parity.quantization(work.candidate),
+            runtime=report.runtime,
+            wheels_sha256=files.sha256(Path(device.wheels)) if device.wheels else None,
+            board=report.board,
+            examples=len(work.stored),
+            scores=scores,
+            parity=agreed,
+            instructions=instructions(report) if counted else None,
+            latency=None if counted else latencies(results),
+            peak_memory_mb=report.peak_memory_mb,
+            state=report.state,
+            steady=None if counted else steady(report),
+            attempts=report.attempts,
+            soak=soak(results),
+        )
+    except ValidationError as error:
+        raise UserError(f"the results cannot be right: {error.title}: {settings.first_error(error)}") from None
+
+
+def instructions(report: Report) -> Instructions:
     """Guest instructions of an inference: what an emulated board has in place of a latency."""
-    counts = results.report["instructions"]
-    change = 100 * (counts["candidate"] / counts["baseline"] - 1)
-    return {"instructions": counts | {"change_percent": change}}
+    counts = report.instructions
+    change = 100 * (counts.candidate / counts.baseline - 1)
+    return Instructions(candidate=counts.candidate, baseline=counts.baseline, change_percent=change)
 
 
-def latency(results: evaluation.Results) -> dict:
-    """Latency and start of both models by number of threads, verdict, memory and the state of the board."""
-    report, series = results.report, results.series
-    threads, repeats = series["threads"].astype(int), series["repeat"].astype(int)
-    milliseconds = series["ms"].astype(float)
-    figures = {}
+def latencies(results: Results) -> dict[str, Latency]:
+    """Latency and start of both models by number of threads, with verdicts; raises UserError."""
+    series = results.series
+    if not series:
+        raise UserError(f"{SERIES} is missing: the board measured no latency")
+    threads = series["threads"].astype(int)
+    found = {}
     for count in sorted(set(threads)):
-        at = {role: (threads == count) & (series["model"] == role) for role in ROLES}
-        by_repeat = {
-            role: np.stack([milliseconds[rows & (repeats == repeat)] for repeat in sorted(set(repeats))])
-            for role, rows in at.items()
+        at_count = {name: column[threads == count] for name, column in series.items()}
+        milliseconds = {role: by_repeat(at_count, role) for role in ROLES}
+        starts = [one.models for one in results.report.passes if one.threads == count]
+        if not starts:
+            raise UserError(f"{SERIES}: no pass has {count} threads")
+        comparison = verdict(statistics.compare(**milliseconds))
+        timings = {
+            f"{role}_ms": timing(milliseconds[role].ravel(), [getattr(both, role) for both in starts]) for role in ROLES
         }
-        passes = [one["models"] for one in report["passes"] if one["threads"] == count]
-        for role in ROLES:
-            starts = {name: float(np.median([one[role][key] for one in passes])) for key, name in STARTS.items()}
-            by_role = statistics.summary(by_repeat[role].ravel()) | starts
-            figures.setdefault(f"threads_{count}", {})[f"{role}_ms"] = by_role
-        figures[f"threads_{count}"] |= verdict(statistics.compare(**by_repeat))
-    steady = [one["models"][role]["steady"] for one in report["passes"] for role in ROLES]
-    kept = {key: report[key] for key in ("attempts", "peak_memory_mb", "state")}
-    return {"latency": figures, "steady": float(np.mean(steady))} | kept | soak(results)
+        found[f"threads_{count}"] = Latency(**timings, **asdict(comparison))
+    return found
 
 
-def soak(results: evaluation.Results) -> dict:
+def by_repeat(series: dict[str, np.ndarray], role: str) -> np.ndarray:
+    """Milliseconds [repeats, runs] of a model, each repeat a process; raises UserError where repeats are not alike."""
+    own = series["model"] == role
+    repeats, milliseconds = series["repeat"][own].astype(int), series["ms"][own].astype(float)
+    rows = [milliseconds[repeats == repeat] for repeat in sorted(set(repeats))]
+    if not rows or len({len(row) for row in rows}) > 1:
+        raise UserError(f"{SERIES}: the repeats of the {role} do not have the same number of inferences")
+    return np.stack(rows)
+
+
+def timing(milliseconds: np.ndarray, starts: list[Start]) -> Timing:
+    """The figures of inferences [n] and of the starts of one model: medians over the starts."""
+    load = float(np.median([start.load_ms for start in starts]))
+    first = float(np.median([start.first_inference_ms for start in starts]))
+    return Timing(**statistics.summary(milliseconds), load=load, first_inference=first)
+
+
+def steady(report: Report) -> float:
+    """Share of the warm-ups that settled."""
+    warm_ups = [start for one in report.passes for start in (one.models.candidate, one.models.baseline)]
+    return float(np.mean([start.steady for start in warm_ups]))
+
+
+def soak(results: Results) -> Soak | None:
     """Verdicts of the first and of the last tenth of a soak, where there was one that was long enough for both."""
     if not results.soak:
-        return {}
+        return None
     blocks = {role: results.soak[f"{role}_ms"].astype(float) for role in ROLES}
     count = len(blocks["candidate"])
     tenth = max(count // 10, statistics.BATCHES)
-    found = {"blocks": count, "state": results.report["soak"]}
+    start = end = None
     if count >= 2 * tenth:
-        for name, part in {"start": slice(0, tenth), "end": slice(-tenth, None)}.items():
-            found[name] = verdict(statistics.compare_blocks(**{role: blocks[role][part] for role in ROLES}))
-    return {"soak": found}
+        start = verdict(statistics.compare_blocks(**{role: series[:tenth] for role, series in blocks.items()}))
+        end = verdict(statistics.compare_blocks(**{role: series[-tenth:] for role, series in blocks.items()}))
+    return Soak(blocks=count, state=results.report.soak or State(), start=start, end=end)
 
 
-def verdict(comparison: statistics.Comparison) -> dict:
-    """A comparison as metrics: numbers, the verdict, and both as a person says it."""
-    shares = {f"{key}_percent": 100 * getattr(comparison, key) for key in ("change", "low", "high")}
-    return shares | {"verdict": comparison.verdict, "says": comparison.text}
+def verdict(comparison: statistics.Comparison) -> Verdict:
+    """A comparison in percent, the verdict, and both as a person says it."""
+    return Verdict(
+        change_percent=100 * comparison.change,
+        low_percent=100 * comparison.low,
+        high_percent=100 * comparison.high,
+        verdict=comparison.verdict,
+        says=comparison.text,
+    )
+
+
+def sentences(found: Measurement) -> list[str]:
+    """What was found, for a person: a line for each number of threads, or one of instructions."""
+    if found.instructions:
+        change = f"{found.instructions.change_percent:+.1f} % against the fp32 model"
+        return [f"{found.device}: {found.instructions.candidate:,.0f} instructions an inference, {change}"]
+    return [
+        f"{found.device}: {threads.replace('_', ' ')}: {latency.says} than the fp32 model"
+        for threads, latency in found.latency.items()
+    ]

@@ -20,6 +20,8 @@ PLAIN = ("--no-links", "--no-devices", "--no-specials")  # what a board may send
 RSYNC = ("rsync", "-a", "-O", "-s", "--delete", "--checksum", "--partial-dir=.rsync-partial", "--timeout=20")
 RETRY_SECONDS = (1, 15)  # pauses before another attempt where the link broke during a transfer
 KEEP_LINES = 100  # of what a program there prints
+LINE_LETTERS = 1000  # of a line; the rest counts as the next line
+MOST_LETTERS = 1_000_000  # of all that a program there may print
 KILL_SECONDS = 10  # what a program gets to stop after its time is up
 
 LINK = "it cannot be reached, or the link broke"
@@ -66,9 +68,13 @@ class Link:
         """Make the folder ``target`` there equal to ``source`` here; raises UserError."""
         self.transfer(f"{source}/", f"{self.prefix}{target}/")
 
-    def pull(self, source: str, target: str) -> None:
-        """Make the folder ``target`` here equal to ``source`` there; raises UserError."""
-        self.transfer(f"{self.prefix}{source}/", f"{target}/", *PLAIN)
+    def pull(self, source: str, target: str, names: tuple[str, ...], most_mb: int) -> None:
+        """Fetch the files ``names`` of the folder ``source`` there into ``target`` here; raises UserError.
+
+        Whatever else is there stays there, and so does a file of more than ``most_mb`` MiB.
+        """
+        wanted = [f"--include=/{name}" for name in names]
+        self.transfer(f"{self.prefix}{source}/", f"{target}/", *PLAIN, f"--max-size={most_mb}m", *wanted, "--exclude=*")
 
     def transfer(self, source: str, target: str, *options: str) -> None:
         """rsync, again where the link broke or another host was at it; raises UserError."""
@@ -101,7 +107,13 @@ class Link:
                 with contextlib.suppress(BrokenPipeError):  # it ended without reading: its status says why
                     process.stdin.write(script)
                     process.stdin.close()
-                for line in process.stdout:
+                room = MOST_LETTERS
+                while line := process.stdout.readline(LINE_LETTERS):
+                    room -= len(line)
+                    if room < 0:
+                        stop(process.pid)
+                        process.kill()
+                        raise UserError(f"{self.name}: it printed more than {MOST_LETTERS:,} letters: stopped")
                     if found := re.fullmatch(r"RC=(\d{1,3})", line.strip()):
                         status = int(found[1])
                     elif line.strip():
@@ -139,12 +151,26 @@ def ended(status: int, words: list[str], timeout: int, last: str) -> str:
 
 
 def call(words: list[str]) -> subprocess.CompletedProcess:
-    """Run a program of this machine and capture its text, in English; raises UserError where it is not installed."""
-    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace", "check": False}
+    """Run a program of this machine in English; keeps the text on stderr, at most MOST_LETTERS of it.
+
+    A program that prints more is killed: a board may be what speaks. Raises UserError where it is not installed.
+    """
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     try:
-        return subprocess.run(words, env=os.environ | {"LC_ALL": "C"}, **options)
+        process = subprocess.Popen(words, env=os.environ | {"LC_ALL": "C"}, text=True, errors="replace", **pipes)
     except FileNotFoundError:
         raise UserError(f"{words[0]} is not installed on this machine: sudo apt install {words[0]}") from None
+    with process:
+        try:
+            text = process.stderr.read(MOST_LETTERS)
+            if len(text) == MOST_LETTERS:
+                stop(process.pid)
+                process.kill()
+        except KeyboardInterrupt:
+            stop(process.pid)
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, None, text)
 
 
 def cause(status: int, text: str) -> str:

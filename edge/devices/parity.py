@@ -17,6 +17,7 @@ from device.runtimes import RUNTIMES
 from edge.core.errors import UserError
 from edge.heads import Head
 from edge.models.formats import metadata, onnx_file, tflite
+from edge.records.measurement import Parity
 
 # Largest difference allowed, as a share of the largest value: rounding in float, some steps of the scale in int8.
 TOLERANCE = {"fp32": 1e-4, "fp16": 1e-2, "int8": 5e-2, "int8_dynamic": 5e-2}
@@ -45,7 +46,7 @@ def onnx_identity() -> bytes:
 
 def compare(
     head: Head, model: Path, runtime: str, samples: np.ndarray, outputs: np.ndarray, steps: dict[str, np.ndarray]
-) -> dict:
+) -> Parity:
     """Largest difference of each step from this machine's, in the unit of the step, and the agreement of the answers.
 
     ``samples`` are this machine's model inputs, float32 [n, *shape]; ``outputs`` the board's scores for them, [n, …] as
@@ -67,7 +68,7 @@ def compare(
                 f"the board does not compute what this machine computes: the first step that differs is {step!r}, by "
                 f"up to {differences[step]:.3g} where values reach {largest:.3g}: try another version in `wheels`"
             )
-    return differences | {"agreement": head.agreement(host, outputs)}
+    return Parity(**differences, agreement=head.agreement(host, outputs))
 
 
 def quantization(model: Path) -> str:

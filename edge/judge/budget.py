@@ -3,21 +3,20 @@
 It fails closed: what was not measured, is not a number, or is of another model counts as missed.
 """
 
-import json
 import operator
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tabulate import tabulate
 
 import tasks
-from edge.core import files, paths
+from edge.core import paths
 from edge.core.errors import UserError
 from edge.devices import entries
-from edge.records import git, measurement, status
+from edge.records import git, measurement, metrics, status
+from edge.records.measurement import Measurement
 
-QUANTIZE = paths.METRICS / "quantize.json"
 HEADERS = ("limit", "where", "asked", "measured", "", "note")
 COST = (sys.float_info.min, sys.float_info.max)  # nothing costs nothing
 RANGES = {"accuracy": (0, 1), "accuracy_drop": (-1, 1)}
@@ -38,10 +37,10 @@ class Row(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A named device: how it is reached, and its metrics, empty where ``error`` says why they cannot be used."""
+    """A named device: how it is reached, and what it measured, None where ``error`` says why that cannot be used."""
 
     transport: str
-    content: dict
+    found: Measurement | None
     error: str
 
 
@@ -49,11 +48,7 @@ def rows() -> list[Row]:
     """Every limit of params.yaml against what was measured; raises UserError where params.yaml is wrong."""
     params, task, _ = tasks.selected()
     found = {name: read(name) for name in params.devices}
-    try:
-        quantized = json.loads(QUANTIZE.read_text())
-    except (OSError, ValueError):
-        quantized = None
-    judged = judge_all(params.budget, task.head.headline, found, quantized)
+    judged = judge_all(params.budget, task.head.headline, found)
     if all(measures(name) != paths.EDGE for name in params.devices):
         judged.append(Row("metrics", str(paths.EDGE), None, None, False, "no device that is named measures it"))
     return judged
@@ -90,42 +85,51 @@ def refuse(missed: list[str]) -> None:
 
 def read(name: str) -> Measured:
     """What the device ``name`` measured, checked to be of its model at hand, of this device, and by its transport."""
-    path, transport = paths.DEVICE_METRICS / f"{name}.json", entries.load(name).transport
+    transport, model = entries.load(name).transport, str(measures(name))
     try:
-        content = measurement.measured(path)
+        found = measurement.read(name)
     except UserError as error:
-        return Measured(transport, {}, str(error))
-    for key, wanted in {"device": name, "transport": transport, "model": str(measures(name))}.items():
-        if content.get(key) != wanted:
-            return Measured(transport, {}, f"{path} has {key} {content.get(key)!r}, not {wanted!r}: run dvc repro")
-    return Measured(transport, content, "")
+        return Measured(transport, None, str(error))
+    if (found.transport, found.model) != (transport, model):
+        there = f"{found.model} by {found.transport}, not {model} by {transport}"
+        return Measured(transport, None, f"{measurement.file(name)} measured {there}: run dvc repro")
+    return Measured(transport, found, "")
 
 
-def judge_all(budget: tasks.Budget, label: str, found: dict[str, Measured], quantized: Any) -> list[Row]:
-    """Every limit of ``budget`` against devices by name and metrics/quantize.json; ``label`` is the headline metric."""
+def judge_all(budget: tasks.Budget, headline: str, found: dict[str, Measured]) -> list[Row]:
+    """Every limit of ``budget`` against devices by name and metrics/quantize.json; ``headline`` is the task's score."""
     asked = budget.model_dump(exclude_none=True)
     if not asked:
         return [Row("budget", "", None, None, False, f"no budget: set a key of budget in {paths.PARAMS}")]
     judged = [Row("metrics", name, None, None, False, one.error) for name, one in found.items() if one.error]
     if "accuracy" in asked:
-        judged += [judge(asked, "accuracy", name, at(one.content, label)) for name, one in found.items()]
+        scores = {name: one.found.scores.get(headline) if one.found else None for name, one in found.items()}
+        judged += [judge(asked, "accuracy", name, score) for name, score in scores.items()]
     if "accuracy_drop" in asked:
-        ours = paths.EDGE.is_file() and at(quantized, "model_sha256") == files.sha256(paths.EDGE)
-        why = "not measured" if ours else f"{QUANTIZE} is missing or of another model: run dvc repro"
-        drop = at(quantized, f"{label}_drop") if ours else None
-        judged.append(judge(asked, "accuracy_drop", str(paths.EDGE), drop, missing=why))
+        judged.append(drop(asked, headline))
     if "bytes" in asked:
-        used = {at(one.content, "model") for one in found.values()}
+        used = {one.found.model for one in found.values() if one.found}
         for path in paths.SHIPPED:
             if path == paths.EDGE or str(path) in used:
                 judged.append(judge(asked, "bytes", str(path), path.stat().st_size if path.is_file() else None))
     return judged + time(asked, found) + memory(asked, found)
 
 
-def judge(asked: dict, name: str, place: str, value: Any, note: str = "", missing: str = "not measured") -> Row:
-    """Hold one figure, as it was read from a file, to its limit; ``missing`` is the note where it is none."""
+def drop(asked: dict, headline: str) -> Row:
+    """What quantization lost of the headline."""
+    try:
+        lost = metrics.quantization_drop(headline)
+    except UserError as error:
+        return judge(asked, "accuracy_drop", str(paths.EDGE), None, missing=str(error))
+    return judge(asked, "accuracy_drop", str(paths.EDGE), lost)
+
+
+def judge(
+    asked: dict, name: str, place: str, value: float | None, note: str = "", missing: str = "not measured"
+) -> Row:
+    """Hold one figure to its limit; ``missing`` is the note where there is none."""
     least, most = RANGES.get(name, COST)
-    if type(value) not in (int, float) or not least <= value <= most:
+    if value is None or not least <= value <= most:
         return Row(name, place, asked[name], None, False, missing)
     value = round(value, DECIMALS)
     met = operator.ge if name == "accuracy" else operator.le
@@ -152,17 +156,17 @@ def time(asked: dict, found: dict[str, Measured]) -> list[Row]:
 
 def latency(asked: dict, name: str, one: Measured, note: str = "") -> Row:
     """The least p95 of the candidate over numbers of threads; not measured where any of them lacks it."""
-    figures = at(one.content, "latency")
-    counts = figures.values() if isinstance(figures, dict) else ()
-    each = [judge(asked, "latency_p95_ms", name, at(count, "candidate_ms", "p95")) for count in counts]
-    whole = each and all(row.measured is not None for row in each)
-    least = min(row.measured for row in each) if whole else None
-    return judge(asked, "latency_p95_ms", name, least, note, NO_P95 if counts else "not measured")
+    if one.found is None or one.found.latency is None:
+        return judge(asked, "latency_p95_ms", name, None)
+    each = [at_count.candidate_ms.p95 for at_count in one.found.latency.values()]
+    least = None if None in each else min(each)
+    return judge(asked, "latency_p95_ms", name, least, note, NO_P95)
 
 
 def instructions(asked: dict, name: str, one: Measured, note: str = "") -> Row:
     """The candidate's instructions of an inference."""
-    return judge(asked, "instructions", name, at(one.content, "instructions", "candidate"), note)
+    counts = one.found.instructions if one.found else None
+    return judge(asked, "instructions", name, counts.candidate if counts else None, note)
 
 
 def memory(asked: dict, found: dict[str, Measured]) -> list[Row]:
@@ -173,21 +177,14 @@ def memory(asked: dict, found: dict[str, Measured]) -> list[Row]:
     if not best:
         why = "only emulated boards, which have none: name another in device, such as [emulated-pi4, local]"
         return [judge(asked, "memory_mb", "", None, missing=why)]
-    peaks = {name: at(one.content, "peak_memory_mb", "candidate") for name, one in best.items()}
     note = "" if of_transport(found, "ssh") else NO_BOARD
-    return [judge(asked, "memory_mb", name, peak, note) for name, peak in peaks.items()]
+    peaks = {name: one.found.peak_memory_mb if one.found else None for name, one in best.items()}
+    return [judge(asked, "memory_mb", name, peak.candidate if peak else None, note) for name, peak in peaks.items()]
 
 
 def of_transport(found: dict[str, Measured], transport: str) -> dict[str, Measured]:
     """The devices that are reached so."""
     return {name: one for name, one in found.items() if one.transport == transport}
-
-
-def at(content: Any, *keys: str) -> Any:
-    """What lies below ``keys`` in nested mappings; None where the path ends earlier."""
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content
 
 
 def describe(row: Row) -> str:

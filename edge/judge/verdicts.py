@@ -10,6 +10,7 @@ from edge.core import paths
 from edge.devices import statistics
 from edge.judge.report.page import NONE, interval, number, percent
 from edge.judge.report.revisions import Revision, same
+from edge.records.measurement import Latency, Measurement
 
 Z = 1.959964  # of a normal distribution, two sides, 95 %
 BOARD = ("board", "runtime", "wheels_sha256")  # equal where instructions can be compared
@@ -143,46 +144,48 @@ def counted(what: str, values: list[int | None], unit: str, words: tuple[str, st
 
 def on_device(name: str, before: Revision, after: Revision) -> list[Change]:
     """Latency of an inference at the number of threads that is fastest now, or instructions."""
-    now, then = after.devices[name], before.devices.get(name, {})
-    if "latency" in now:
-        threads = min(now["latency"], key=lambda count: now["latency"][count]["candidate_ms"]["p50"])
-        pair = [side.get("latency", {}).get(threads, {}).get("candidate_ms", {}).get("p50") for side in (then, now)]
-        shown = [NONE if value is None else f"{number(value)} ms" for value in pair]
+    now, then = after.devices[name], before.devices.get(name)
+    if now.latency:
+        threads = min(now.latency, key=lambda count: now.latency[count].candidate_ms.p50)
+        shown = [NONE if side is None else f"{number(side.candidate_ms.p50)} ms" for side in at(threads, then, now)]
         return [Change(f"latency on {name} ({spelled(threads)})", *shown, *since(then, now, threads))]
-    if "instructions" in now:
-        values = [side.get("instructions", {}).get("candidate") for side in (then, now)]
-        change = counted(f"instructions on {name}", values, "", ("fewer", "more"))
-        if None not in values and differ(then, now, BOARD):
-            change = change._replace(change=f"{change.change}: another board or runtime", verdict="undecided")
-        return [change]
-    return []
+    values = [side.instructions.candidate if side and side.instructions else None for side in (then, now)]
+    change = counted(f"instructions on {name}", values, "", ("fewer", "more"))
+    if None not in values and differ(then, now, BOARD):
+        change = change._replace(change=f"{change.change}: another board or runtime", verdict="undecided")
+    return [change]
 
 
-def since(then: dict, now: dict, threads: str) -> tuple[str, str]:
+def at(threads: str, *sides: Measurement | None) -> list[Latency | None]:
+    """The latency at a number of threads of each side; None where a side has none."""
+    return [side.latency.get(threads) if side and side.latency else None for side in sides]
+
+
+def since(then: Measurement | None, now: Measurement, threads: str) -> tuple[str, str]:
     """Change of the candidate's latency between two runs, and the verdict.
 
     Two runs are not measured in turns. Where both were held against the same fp32 model on the same board, the
     comparison goes through it: log ratios are subtracted, half widths added as squares (Bucher et al. 1997, "The
     results of direct and indirect treatment comparisons"). Elsewhere medians are given, without a verdict.
     """
-    if threads not in then.get("latency", {}):
+    old, new = at(threads, then, now)
+    if old is None:
         return NONE, "undecided"
-    old, new = then["latency"][threads], now["latency"][threads]
     if differ(then, now, SETTING):
-        share = new["candidate_ms"]["p50"] / old["candidate_ms"]["p50"] - 1
+        share = new.candidate_ms.p50 / old.candidate_ms.p50 - 1
         return f"{100 * share:+.1f} % of the median, no interval: another fp32 model, board or runtime", "undecided"
-    if then["model_sha256"] == now["model_sha256"]:
+    if then.model_sha256 == now.model_sha256:
         return "the same model", "same"
-    logs = [[math.log1p(one[f"{key}_percent"] / 100) for key in ("low", "change", "high")] for one in (old, new)]
-    middle = logs[1][1] - logs[0][1]
-    half = math.hypot(*((low - high) / 2 for low, _, high in logs))
+    middle = math.log1p(new.change_percent / 100) - math.log1p(old.change_percent / 100)
+    widths = [math.log1p(side.high_percent / 100) - math.log1p(side.low_percent / 100) for side in (old, new)]
+    half = math.hypot(*widths) / 2
     found = statistics.Comparison(*(math.expm1(middle + side * half) for side in (0, -1, 1)))
     return interval(found.change, found.low, found.high), found.verdict
 
 
-def differ(then: dict, now: dict, keys: tuple[str, ...]) -> bool:
-    """Whether two metrics of a device have other values of any of ``keys``."""
-    return any(then.get(key) != now.get(key) for key in keys)
+def differ(then: Measurement, now: Measurement, fields: tuple[str, ...]) -> bool:
+    """Whether two measurements have other values of any of ``fields``."""
+    return any(getattr(then, field) != getattr(now, field) for field in fields)
 
 
 def spelled(threads: str) -> str:

@@ -1,6 +1,5 @@
 """Records a finished run and its model in MLflow: after the fact, and never in its way."""
 
-import json
 import logging
 import os
 import sys
@@ -82,13 +81,6 @@ def add_version(mlflow: ModuleType, task: str, tags: dict[str, str]) -> None:
     mlflow.MlflowClient().set_registered_model_alias(task, CANDIDATE, registered.version)
 
 
-def check_quantized() -> None:
-    """Raise UserError where the metrics of quantize are of another model than the one at hand."""
-    path = paths.METRICS / "quantize.json"
-    if path.exists() and json.loads(path.read_text()).get("model_sha256") != files.sha256(paths.EDGE):
-        raise UserError(f"{path} is of another model: run dvc repro")
-
-
 def record(params, config) -> None:
     """Log parameters, metrics, lineage and the model of the run that just ended; it becomes the task's candidate.
 
@@ -96,9 +88,10 @@ def record(params, config) -> None:
     recorded.
     """
     try:
-        for path in sorted(paths.DEVICE_METRICS.glob("*.json")):
-            measurement.measured(path)
-        check_quantized()
+        for name in measurement.names():
+            measurement.read(name)
+        if metrics.QUANTIZE.exists():
+            metrics.quantized()
     except UserError as error:
         print(f"warning: this run is not recorded in MLflow: {error}", file=sys.stderr)
         return

@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edge.data.shards import Split, Tensor
 from edge.devices import entries, evaluation
+from edge.heads import Classification
 
 SCALE = 1 / 32768
 
@@ -44,6 +47,14 @@ def stack(path: Path, size: int = 6, labels: int = 3, layers: int = 200) -> Path
 def clips(count: int = 70, size: int = 6, seed: int = 1) -> np.ndarray:
     """Stored inputs, int16 [count, size]."""
     return np.random.default_rng(seed).integers(-32768, 32767, (count, size), dtype=np.int16)
+
+
+def split(x: np.ndarray, y: np.ndarray, scale: float = SCALE) -> Split:
+    """A split of stored inputs and labels."""
+    return Split(x, y, Tensor("x", x.shape[1:], scale=scale))
+
+
+TASK = SimpleNamespace(head=Classification())  # all of a task that an evaluation on a device asks
 
 
 def work(model: Path, baseline: Path | None = None, runs: int = 5, **changes) -> evaluation.Work:

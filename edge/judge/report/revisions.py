@@ -23,7 +23,8 @@ from edge.data import shards
 from edge.devices import entries
 from edge.heads import Head
 from edge.models.formats import onnx_file
-from edge.records import git, lock, metrics, status
+from edge.records import git, lock, measurement, metrics, status
+from edge.records.measurement import Measurement
 
 WORKSPACE = "workspace"
 LOCK = Path("dvc.lock")
@@ -162,35 +163,35 @@ class Revision:
             return {}
 
     @cached_property
-    def devices(self) -> dict[str, dict]:
-        """The metrics of each device that the run measured on, by name; not those that are of another model."""
+    def devices(self) -> dict[str, Measurement]:
+        """What each device measured in the run, by name; a file of another form, device or model is ``absent``."""
         named, found = self.params.get(f"{paths.PARAMS}:device", []), {}
         for name in dict.fromkeys([named] if isinstance(named, str) else named):
-            path = paths.DEVICE_METRICS / f"{name}.json"
             if not entries.ENTRY.fullmatch(name):
                 self.absent[repr(name)] = "is no name of a device"
                 continue
-            metrics = self.json(path)
-            if metrics and self.sha256(metrics.get("model")) not in (None, metrics.get("model_sha256")):
-                self.absent[str(path)] = "is of another model than this run made: dvc repro measures again"
-            elif metrics:
-                found[name] = metrics
+            path = str(measurement.file(name))
+            if content := self.read(Path(path)):
+                try:
+                    found[name] = measurement.parse(content, name, self.sha256)
+                except UserError as error:
+                    self.absent[path] = str(error).removeprefix(f"{path} ")
         return found
 
     def series(self, device: str) -> pd.DataFrame | None:
         """Each measured inference on a device (model, threads, repeat, seconds, ms, …), where there are any."""
-        if "latency" not in self.devices[device]:
+        if self.devices[device].latency is None:
             return None
-        content = self.read(paths.DEVICE_PLOTS / f"{device}.csv")
+        content = self.read(measurement.plot(device))
         return pd.read_csv(io.BytesIO(content)) if content else None
 
-    def sha256(self, model: str | None) -> str | None:
-        """The sha256 of a model file that devices measure; None for any other, and where it is not known."""
+    def sha256(self, model: Path) -> str | None:
+        """The sha256 of a model file that devices measure; None where it is not known."""
         with tempfile.TemporaryDirectory(prefix="edge-") as folder:
             target = Path(folder, "model")
-            if model in map(str, paths.SHIPPED) and self.fetch(Path(model), target):
+            if self.fetch(model, target):
                 return files.sha256(target)
-        return self.metrics.get("quantize", {}).get("model_sha256") if model == str(paths.EDGE) else None
+        return self.metrics.get("quantize", {}).get("model_sha256") if model == paths.EDGE else None
 
     @cached_property
     def answers(self) -> Answers | None:

@@ -11,8 +11,9 @@ from edge.judge import budget
 from edge.judge.report import mistakes, pictures
 from edge.judge.report.page import BAD, GOOD, NONE, TONES, Data, Figure, Page, Section, Table, interval, number
 from edge.judge.report.revisions import WORKSPACE, Revision, same
-from edge.judge.verdicts import Change, on_device, score, since, size
-from edge.records import git, metrics
+from edge.judge.verdicts import Change, at, on_device, score, since, size
+from edge.records import git, measurement, metrics
+from edge.records.measurement import Measurement
 
 COMMITS, FILES, NAMED = 50, 60, 5  # commits, changed files, and reasons to run again that are listed
 HASH, SHORT = re.compile("[0-9a-f]{32,}"), 12  # letters of a hash that are shown
@@ -58,7 +59,7 @@ def answer(changes: list[Change], judged: list[budget.Row] | str, after: Revisio
     else:
         missed = [budget.describe(row) for row in judged if not row.met]
         found.append(f"Budget missed: {'; '.join(missed)}." if missed else "Budget kept.")
-    if all(one.get("transport") != "ssh" for one in after.devices.values()):
+    if all(measured.transport != "ssh" for measured in after.devices.values()):
         found.append("No real board was measured.")
     return " ".join(found)
 
@@ -109,41 +110,47 @@ def summary(before: Revision, after: Revision, changes: list[Change], judged: li
     return section
 
 
-def trust(metrics: dict) -> list[str]:
+def trust(measured: Measurement) -> list[str]:
     """Why the figures of a device are not to be taken as they are; docs/devices.md explains each."""
-    transport, state, attempts = metrics.get("transport"), metrics.get("state", {}), metrics.get("attempts", 1)
-    agreement, busy = metrics.get("parity", {}).get("agreement", 1), state.get("others_max", 0)
-    blind = transport == "ssh" and "clock_mhz_min" not in state
-    digests = {metrics.get("model_sha256"), metrics.get("baseline_sha256")} - {None}
-    doubts = [
-        (transport == "local", "Measured on this machine, not on a board: compare verdicts, not milliseconds"),
-        (transport == "emulated", "Emulated: instructions are not time, and no latency is known"),
-        (busy > entries.Limits().others, f"Other processes kept up to {number(busy)} cores busy while it was measured"),
-        (metrics.get("steady", 1) < 1, "Not every warm-up settled (steady below 1): raise evaluate_on_device.warmup"),
-        (attempts > 1, f"Measurements that were rejected before this one: {attempts - 1}"),
-        (blind, "The board does not tell its clock, so throttling would go unseen"),
-        (agreement < 1, "Not every answer is the one of this machine (parity.agreement below 1)"),
-        (len(digests) == 1, "Candidate and fp32 baseline are the same file: no difference is expected"),
-    ]
-    return [doubt for holds, doubt in doubts if holds]
+    doubts = {
+        "Measured on this machine, not on a board: compare verdicts, not milliseconds": measured.transport == "local",
+        "Emulated: instructions are not time, and no latency is known": measured.transport == "emulated",
+        "Not every answer is the one of this machine (parity.agreement below 1)": measured.parity.agreement < 1,
+        "Candidate and fp32 baseline are the same file: no difference is expected": (
+            measured.model_sha256 == measured.baseline_sha256
+        ),
+    }
+    if measured.latency:
+        busy, blind = measured.state.others_max or 0, measured.state.clock_mhz_min is None
+        doubts |= {
+            f"Other processes kept up to {number(busy)} cores busy while it was measured": (
+                busy > entries.Limits().others
+            ),
+            "Not every warm-up settled (steady below 1): raise evaluate_on_device.warmup": measured.steady < 1,
+            f"Measurements that were rejected before this one: {measured.attempts - 1}": measured.attempts > 1,
+            "The board does not tell its clock, so throttling would go unseen": measured.transport == "ssh" and blind,
+        }
+    return [doubt for doubt, holds in doubts.items() if holds]
 
 
 def device(name: str, before: Revision, after: Revision) -> list[Section]:
     """Latency by number of threads with verdicts, and its series; everything else that is known of the device."""
-    now, then = after.devices[name], before.devices.get(name, {})
+    now, then = after.devices[name], before.devices.get(name)
     doubts = trust(now)
-    older = [f"Before: {doubt}" for doubt in trust(then) if doubt not in doubts]
+    older = [f"Before: {doubt}" for doubt in (trust(then) if then else []) if doubt not in doubts]
     section = Section(f"Device {name}", warnings=doubts + older)
-    if "latency" in now:
+    if now.latency:
         quantiles = ("p50", "p90", "p95", "p99")
         head = ["threads", *(f"{q} ms" for q in quantiles), "against fp32 (95 % interval)", "verdict", "p50 before"]
         head += ["since before (95 % interval)", "verdict"]
         rows = []
-        for key, one in now["latency"].items():
-            old = then.get("latency", {}).get(key, {}).get("candidate_ms", {})
-            shares = [one[f"{part}_percent"] / 100 for part in ("change", "low", "high")]
-            rows.append([key.removeprefix("threads_"), *(number(one["candidate_ms"].get(q)) for q in quantiles)])
-            rows[-1] += [interval(*shares), one["verdict"], number(old.get("p50")), *since(then, now, key)]
+        for threads, latency in now.latency.items():
+            [old] = at(threads, then)
+            shares = [share / 100 for share in (latency.change_percent, latency.low_percent, latency.high_percent)]
+            row = [threads.removeprefix("threads_")]
+            row += [number(getattr(latency.candidate_ms, quantile)) for quantile in quantiles]
+            row += [interval(*shares), latency.verdict, number(old.candidate_ms.p50 if old else None)]
+            rows.append([*row, *since(then, now, threads)])
         section.tables.append(Table("Latency of an inference, raw input to scores", head, rows))
         section.notes.append(
             "A percentile is left out (–) where there are too few runs for it. Candidate: the model that ships. "
@@ -152,7 +159,7 @@ def device(name: str, before: Revision, after: Revision) -> list[Section]:
     if (series := after.series(name)) is not None and len(series):
         caption = ["Every measured inference; the scale of milliseconds is logarithmic"]
         section.figures.append(Figure(pictures.latency(series, name), caption))
-    rest = [{key: value for key, value in side.items() if key != "latency"} for side in (then, now)]
+    rest = [measurement.content(side, without="latency") if side else {} for side in (then, now)]
     table = compared("Board, scores, memory, start, state and parity", *map(metrics.flat, rest))
     return [section, Section(f"All else on {name}", tables=[table], level=3)]
 

@@ -14,11 +14,10 @@ import psutil
 import pytest
 import yaml
 
-from device.measure import runner
-from edge.core import files, paths
+from edge.core import files, settings
 from edge.core.errors import UserError
-from edge.devices import entries, evaluation, link
-from edge.records import measurement
+from edge.devices import entries, evaluation, link, results
+from stages import evaluate_on_device as stage
 from tests.device import models
 from tests.device.models import entry, local, ssh
 from tests.edge.devices import sshd
@@ -38,7 +37,7 @@ def model(tmp_path) -> Path:
     return models.linear(tmp_path / "edge.onnx")
 
 
-def evaluate(board: entries.Device, model: Path) -> evaluation.Results:
+def evaluate(board: entries.Device, model: Path) -> results.Results:
     """Measure with little work."""
     return evaluation.evaluate(board, models.work(model))
 
@@ -64,9 +63,9 @@ def test_ssh_gives_what_local_gives(tmp_path, server, model):
     here, there = evaluate(local(tmp_path / "a"), model), evaluate(ssh(tmp_path / "b", server[0]), model)
     np.testing.assert_array_equal(here.outputs, there.outputs)
     assert here.outputs.shape == (70, 3) and len(there.series["ms"]) == 60
-    assert there.report["model_sha256"] == files.sha256(model)
-    assert here.report["board"] == there.report["board"]
-    assert there.report["runtime"].startswith("onnxruntime ")
+    assert there.report.model_sha256 == files.sha256(model)
+    assert here.report.board == there.report.board
+    assert there.report.runtime.startswith("onnxruntime ")
 
 
 def test_bundle_is_sent_once(tmp_path, server, model):
@@ -229,19 +228,115 @@ def test_a_hostile_board_cannot_hang_the_host(tmp_path, model, damage):
     assert "results are damaged" in message(local(tmp_path, python=python(tmp_path, swap)), model)
 
 
-def test_a_report_without_its_keys(tmp_path, model):
-    """Results that are whole but say nothing are one line with the board's name."""
-    rewrite = f'cd "$results" && echo "{{}}" > results.json && {shlex.quote(sys.executable)} -c "{REWRITE}"'
-    swap = f'{shlex.quote(sys.executable)} "$@" && {{ {rewrite}; }}; exit'
-    assert "this machine: the results cannot be read: KeyError" in message(
-        local(tmp_path, python=python(tmp_path, swap)), model
-    )
+REWRITE = """
+import io, json, sys, zipfile
+from pathlib import Path
+import numpy as np
+from device.measure import runner
+here = Path(sys.argv[1])
+report = json.loads((here / "results.json").read_text())
+def header(shape):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+def steps(**options):
+    with zipfile.ZipFile(here / "steps.npz", "w", **options) as archive:
+        for name in ("samples", "scores"):
+            archive.writestr(name + ".npy", header((10**9,)) + bytes(10**6))
+DAMAGE
+(here / "results.json").write_text(json.dumps(report))
+(here / runner.COMPLETE).write_text(runner.write_manifest(here))
+"""
 
 
-REWRITE = (
-    "from pathlib import Path; from device.measure import runner; here = Path(); "
-    "(here / runner.COMPLETE).write_text(runner.write_manifest(here))"
+def dishonest(folder: Path, damage: str) -> str:
+    """A Python whose results are whole and well-formed, but for what the Python lines ``damage`` do to them."""
+    (folder / "rewrite.py").write_text(REWRITE.replace("DAMAGE", damage))
+    rewrite = f'{shlex.quote(sys.executable)} {folder}/rewrite.py "$results"'
+    return python(folder, f'{shlex.quote(sys.executable)} "$@" && PYTHONPATH="$bundle" {rewrite}; exit')
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("report = {}", "results.json: run_id: Field required"),
+        ("report['peak_memory_mb']['candidate'] = float('nan')", "results.json: peak_memory_mb.candidate = nan"),
+        ("report['peak_memory_mb']['candidate'] = -60", "results.json: peak_memory_mb.candidate = -60"),
+        ("report['passes'] = []", "results.json: passes = []"),
+        ("report['passes'][0]['threads'] = -7", "results.json: passes.0.threads = -7"),
+        ("report['passes'][0]['models']['candidate']['load_ms'] = '1'", "passes.0.models.candidate.load_ms = '1'"),
+        ("report['state']['free_mb_min'] = 'much'", "results.json: state.free_mb_min = 'much'"),
+        ("report['board']['machine'] = 'x' * 10**6", "results.json: board.machine = 'xxx"),
+        ("report['attempts'] = 0", "results.json: attempts = 0"),
+        ("report['scores'] = {'accuracy': 1.0}", "results.json: scores"),
+        ("report = [[]] * 10**6", "results.json"),
+        ("np.save(here / 'outputs.npy', np.array(['0.5'] * 70))", "outputs.npy: its header, <U3"),
+        ("(here / 'outputs.npy').write_bytes(header((10**12, 3)))", "outputs.npy: its header, float32 (1000000000000"),
+        ("steps()", "samples.npy: its header, float32 (1000000000,)"),
+        ("steps(compression=zipfile.ZIP_DEFLATED)", "steps.npz: samples.npy is packed"),
+        ("np.savez(here / 'steps.npz', other=np.ones(3))", "steps.npz does not hold the steps"),
+        ("(here / 'series.csv').write_text('model,ms\\n')", "series.csv: its columns are not model, threads"),
+        ("(here / 'series.csv').write_text(TABLE % ('-7', '1.0'))", "series.csv: row 1: threads = '-7'"),
+        ("(here / 'series.csv').write_text(TABLE % ('1', 'nan'))", "series.csv: row 1: ms = 'nan'"),
+        ("(here / 'series.csv').write_text(TABLE % ('1', '-1.0'))", "series.csv: row 1: ms = '-1.0'"),
+        ("(here / 'series.csv').unlink()", "series.csv is missing"),
+        ("(here / 'outputs.npy').write_bytes(bytes(65 * 2**20))", "results are damaged"),
+    ],
 )
+def test_nonsense_of_a_hostile_board_is_one_line(tmp_path, model, damage, says):
+    """What no board can have measured, or no machine can hold, is refused by board and field."""
+    table = "TABLE = 'model,threads,repeat,seconds,ms,temperature_c\\ncandidate,%s,0,1.0,%s,\\n'\n"
+    split = models.split(models.clips(), np.zeros(70, int))
+    config = settings.EvaluateOnDevice(warmup=2, runs=5, repeats=3, soak_minutes=0, examples=70)
+    board = local(tmp_path, python=dishonest(tmp_path, table + damage))
+    with pytest.raises(UserError) as caught:
+        stage.evaluate("a", board, (model, model), split, config, models.TASK)
+    assert says in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("lines[1:] = [line.replace(cells(line)[4], '0.000001') for line in lines[1:]]", "Timing: mean = 1.0"),
+        ("lines = [line.replace('e,1,', 'e,9,') for line in lines]", "no pass has 9 threads"),
+        ("del lines[1:4]", "do not have the same number of inferences"),
+    ],
+)
+def test_a_series_that_no_board_measured_is_one_line(tmp_path, model, damage, says):
+    """A latency of 1 ns, threads that no pass had, and repeats of which rows are gone, are refused by name."""
+    read = "path = here / 'series.csv'\nlines = path.read_text().splitlines()\ncells = lambda line: line.split(',')\n"
+    write = "\npath.write_text('\\n'.join(lines) + '\\n')"
+    test_nonsense_of_a_hostile_board_is_one_line(tmp_path, model, read + damage + write, says)
+
+
+def test_files_that_no_run_has_stay_on_the_board(tmp_path, model):
+    """However many files a board puts beside its results, none but those of a run is fetched."""
+    many = "for number in range(2000): (here / f'file{number}').write_text('x')"
+    assert "results are damaged" in message(local(tmp_path, python=dishonest(tmp_path, many)), model)
+
+
+FLOOD = """
+import resource
+from edge.core import errors
+from edge.devices import link
+resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
+here = link.Link("here", "/tmp", lambda script: ["sh", "-c", script])
+errors.run(lambda: here.run(["sh", "-c", "exec base64 -w 0 /dev/zero"], 60, show=True))
+"""
+
+
+def test_a_board_that_prints_without_end_is_stopped():
+    """Text without a newline and without an end neither fills this machine's memory nor its terminal."""
+    done = subprocess.run([sys.executable, "-c", FLOOD], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: here: it printed more than 1,000,000 letters: stopped"
+    assert len(done.stderr) < 2_000_000
+
+
+def test_a_program_that_complains_without_end_is_stopped():
+    """rsync and ssh pass on what a board says: of that, too, no more than a megabyte is kept."""
+    done = link.call(["sh", "-c", "exec base64 -w 0 /dev/zero >&2"])
+    assert done.returncode == -signal.SIGKILL and len(done.stderr) == link.MOST_LETTERS
 
 
 def test_a_first_contact_that_makes_no_sense(tmp_path, model):
@@ -313,25 +408,6 @@ def test_wrong_entries(tmp_path, name, changes, parts):
     with pytest.raises(UserError) as caught:
         entries.load(name, path)
     assert all(part in str(caught.value) for part in parts)
-
-
-def test_measured_guards_the_model(tmp_path, monkeypatch):
-    """Metrics are returned for the model that they measured and refused for any other, or when they are absent."""
-    monkeypatch.chdir(tmp_path)
-    paths.EDGE.parent.mkdir()
-    models.linear(paths.EDGE)
-    metrics = tmp_path / "pi.json"
-    with pytest.raises(UserError, match="run dvc repro"):
-        measurement.measured(metrics)
-    content = {"model": str(paths.EDGE), "model_sha256": runner.sha256(paths.EDGE), "transport": "ssh"}
-    files.write_json(metrics, content)
-    assert measurement.measured(metrics) == content
-    models.linear(paths.EDGE, seed=5)
-    with pytest.raises(UserError, match="measured another model: run dvc repro"):
-        measurement.measured(metrics)
-    files.write_json(metrics, content | {"model": "/etc/passwd"})
-    with pytest.raises(UserError, match="cannot be used, run dvc repro"):
-        measurement.measured(metrics)
 
 
 RUN = """

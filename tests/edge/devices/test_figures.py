@@ -1,9 +1,12 @@
 """Series to figures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from edge.devices import evaluation, figures
+from edge.devices import figures, results
+from edge.records.measurement import Soak, State
 
 
 def test_examples_are_spread():
@@ -12,13 +15,17 @@ def test_examples_are_spread():
     assert figures.spread(3, 10).tolist() == [0, 1, 2]
 
 
+def soaked(candidate: list[float], baseline: list[float]) -> results.Results:
+    """Results with a soak of these blocks, milliseconds."""
+    columns = {"candidate_ms": candidate, "baseline_ms": baseline}
+    report = SimpleNamespace(soak=State())
+    return results.Results(
+        report, None, {}, {}, {name: np.array(blocks).astype(str) for name, blocks in columns.items()}
+    )
+
+
 def test_a_soak_too_short_to_rank_keeps_the_rest():
     """With too few blocks for a start and an end there are no verdicts; neither do start and end overlap."""
-    blocks = {f"{role}_ms": np.linspace(1, 2, 19).astype(str) for role in figures.ROLES}
-    results = evaluation.Results({"soak": {}}, None, {}, {}, blocks)
-    assert figures.soak(results) == {"soak": {"blocks": 19, "state": {}}}
-    halves = {"candidate_ms": ["1.0"] * 10 + ["2.0"] * 10, "baseline_ms": ["1.0"] * 20}
-    found = figures.soak(
-        evaluation.Results({"soak": {}}, None, {}, {}, {key: np.array(v) for key, v in halves.items()})
-    )
-    assert (found["soak"]["start"]["change_percent"], found["soak"]["end"]["change_percent"]) == (0, pytest.approx(100))
+    assert figures.soak(soaked([1.0] * 19, [1.0] * 19)) == Soak(blocks=19, state=State())
+    found = figures.soak(soaked([1.0] * 10 + [2.0] * 10, [1.0] * 20))
+    assert (found.start.change_percent, found.end.change_percent) == (0, pytest.approx(100))

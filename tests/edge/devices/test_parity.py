@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from edge.core.errors import UserError
 from edge.devices import parity
 from edge.heads import Classification
+from edge.records.measurement import Parity
 from tests.device.models import SCALE, clips
 
 HEAD = Classification()
@@ -41,14 +42,14 @@ def board(model) -> tuple[np.ndarray, dict]:
 def test_agreement_is_zero_at_each_step(model, board):
     """A board that computes the same differs by nothing at samples, features and scores."""
     found = parity.compare(HEAD, model, "onnxruntime", SAMPLES, *board)
-    assert found == {"samples": 0, "features": 0, "scores": 0, "agreement": 1}
+    assert found == Parity(samples=0, features=0, scores=0, agreement=1)
 
 
 def test_rounding_passes_and_is_reported(model, board):
     """A difference of float rounding is no failure, and its size is in the figures."""
     outputs, steps = board
     found = parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + np.float32(1e-6), steps)
-    assert 0 < found["scores"] < 1e-5
+    assert 0 < found.scores < 1e-5
 
 
 @pytest.mark.parametrize("step", ("samples", "features", "scores"))
@@ -93,9 +94,7 @@ def test_int8_may_round_by_some_steps(model, board):
     onnx.save(quantized, model)
     outputs, steps = board
     largest = np.float32(np.abs(outputs).max())
-    assert (
-        parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.02), steps)["scores"] > 0
-    )
+    assert parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.02), steps).scores > 0
     with pytest.raises(UserError, match="'scores'"):
         parity.compare(HEAD, model, "onnxruntime", SAMPLES, outputs + largest * np.float32(0.1), steps)
 
@@ -112,4 +111,4 @@ def test_agreement_counts_rows(model, board):
     nearest = int(gap.argmin())
     best, second = np.argsort(close[nearest])[[-1, -2]]
     close[nearest, [best, second]] = close[nearest, [second, best]]
-    assert parity.compare(HEAD, model, "onnxruntime", SAMPLES, close, steps)["agreement"] == 69 / 70
+    assert parity.compare(HEAD, model, "onnxruntime", SAMPLES, close, steps).agreement == 69 / 70

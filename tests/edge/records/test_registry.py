@@ -22,10 +22,11 @@ from commands import registry as command
 from edge.core import files, paths, settings
 from edge.core.errors import UserError
 from edge.models.formats import metadata, onnx_file
-from edge.records import mlflow_store, registry
+from edge.records import measurement, mlflow_store, registry
 from tests import mlflow_server
 from tests.conftest import Project
 from tests.device import models
+from tests.edge.records import measurements
 from tests.imports import ROOT
 
 CODE = "1" * 40
@@ -62,8 +63,7 @@ class Workspace:
         inputs = np.random.default_rng(0).normal(size=(1, 6)).astype(np.float32)
         np.savez(paths.REFERENCE, x=inputs, scores=onnx_file.session(paths.EDGE).run(None, {"x": inputs})[0])
         digest = files.sha256(paths.EDGE)
-        content = {"model": "models/edge.onnx", "model_sha256": digest, "latency": {"p50": 1.5}}
-        files.write_json(paths.DEVICE_METRICS / "local.json", content)
+        measurement.write(measurements.made("local", "local", model_sha256=digest), {})
         return digest
 
     def record(self, seed: int) -> str:
@@ -119,7 +119,9 @@ def test_a_run_and_its_model_lead_back(workspace, capfd):
     assert expected.items() <= run.data.tags.items()
     assert run.info.status == "FINISHED"
     assert run.data.params.items() >= {"seed": "1", "quant": "int8", "device": "['local']", "opset": "18"}.items()
-    assert run.data.metrics == {"train.test.accuracy": 0.75, "devices.local.latency.p50": 1.5}
+    expected = {"train.test.accuracy": 0.75, "devices.local.latency.threads_1.candidate_ms.p50": 4.0}
+    expected["devices.local.scores.accuracy"] = 0.9
+    assert expected.items() <= run.data.metrics.items()
     assert workspace.aliases() == {"candidate": version.version}
 
 
@@ -336,9 +338,9 @@ def environment() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"model": "models/edge.onnx", "model_sha256": "0"}, "measured another model: run dvc repro"),
-        ({"model_sha256": "0"}, "cannot be used, run dvc repro"),
-        ([], "cannot be used, run dvc repro"),
+        (measurements.content("pi4"), "measured another model: run dvc repro"),
+        ({"model_sha256": "0"}, "is not as this version writes it"),
+        ([], "is not as this version writes it"),
     ],
 )
 def test_stale_device_metrics_are_not_the_servers_fault(workspace, capfd, content, words):

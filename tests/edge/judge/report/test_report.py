@@ -21,8 +21,10 @@ from edge.data.shards import Spec, Tensor
 from edge.heads import Classification
 from edge.judge import verdicts
 from edge.judge.report import mistakes, page, pictures, revisions, sections
+from edge.records.measurement import Measurement
 from tests.conftest import Project
 from tests.edge.judge.report import chromium
+from tests.edge.records import measurements
 
 HOSTILE = "<script>document.title = 'x'</script>|`*@all"
 SUBJECT = "<img src=http://127.0.0.1:9/x onerror=alert(1)> | `close` @all"
@@ -216,7 +218,7 @@ def test_figures_of_another_model_are_not_shown(project, tmp_path):
     assert "latency" not in answer.split("Budget")[0]
     assert "Unchanged: model size." in answer, "other bytes are not the same model"
     text = (clone.folder / "report.md").read_text().replace("\\", "")
-    assert "workspace: metrics/devices/local.json is of another model than this run made" in text
+    assert "workspace: metrics/devices/local.json measured another model: run dvc repro" in text
 
 
 def test_a_change_after_the_run_is_said(project, tmp_path):
@@ -238,7 +240,7 @@ def test_figures_edited_by_hand_are_said(project, tmp_path):
     assert "Undecided: accuracy, model size" in answer
     text = (clone.folder / "report.md").read_text().replace("\\", "")
     assert re.search("Not as in the last run: .*metrics/devices", text)
-    assert "metrics/devices/local.json is not JSON" in text
+    assert "metrics/devices/local.json is not as this version writes it (Invalid JSON" in text
 
 
 @pytest.mark.parametrize(
@@ -343,24 +345,27 @@ def test_intervals_hold_what_they_promise():
     assert all(0.93 < np.mean(each) < 0.99 for each in held.values())
 
 
-def measured(low: float, middle: float, high: float, **changes: str) -> dict:
-    """Metrics of a device with one thread: the candidate against the baseline, in percent."""
-    figures = {"low_percent": low, "change_percent": middle, "high_percent": high, "candidate_ms": {"p50": 2.0}}
-    return {"model_sha256": "b", "baseline_sha256": "a", "board": {}, "latency": {"threads_1": figures}} | changes
+def measured(low: float, middle: float, high: float, **changes) -> Measurement:
+    """A device with one thread: the candidate against the baseline, in percent."""
+    compared = measurements.COMPARED | {"low_percent": low, "change_percent": middle, "high_percent": high}
+    figures = {"candidate_ms": measurements.TIMING, "baseline_ms": measurements.BASELINE} | compared
+    return measurements.made(latency={"threads_1": figures}, **changes)
 
 
 def test_two_runs_are_compared_through_their_common_baseline():
     """Half the time against a baseline, after the same time, is half; without the same baseline there is no verdict."""
-    before, after = measured(-1.0, 0.0, 1.01, model_sha256="c"), measured(-51.0, -50.0, -48.98)
+    before, after = measured(-1.0, 0.0, 1.01, model_sha256="c" * 64), measured(-51.0, -50.0, -48.98)
     text, verdict = verdicts.since(before, after, "threads_1")
     assert (text[:7], verdict) == ("-50.0 %", "faster")
     low, high = map(float, re.search(r"\((.*) to (.*)\)", text).groups())
     assert low == pytest.approx(-51.1, abs=0.11)
     assert high == pytest.approx(-48.9, abs=0.11)
-    for other in ({"baseline_sha256": "x"}, {"board": {"machine": "Pi 5"}}, {"runtime": "litert"}):
+    for other in ({"baseline_sha256": "d" * 64}, {"board": {"machine": "Pi 5"}}, {"runtime": "litert"}):
         assert verdicts.since(before, measured(-51.0, -50.0, -49.0, **other), "threads_1")[1] == "undecided"
-        assert verdicts.since(before, before | other, "threads_1")[1] == "undecided", "the same model elsewhere"
-    assert verdicts.since({}, after, "threads_1")[1] == "undecided"
+        assert verdicts.since(before, measured(-1.0, 0.0, 1.01, **other), "threads_1")[1] == "undecided", (
+            "the same model elsewhere"
+        )
+    assert verdicts.since(None, after, "threads_1")[1] == "undecided"
     assert verdicts.since(after, after, "threads_1")[1] == "same"
 
 
@@ -369,34 +374,48 @@ def test_instructions_are_counted_and_have_no_noise():
 
     class Side:
         def __init__(self, count: int, **others: str):
-            self.devices = {"emulated-pi4": {"instructions": {"candidate": count}} | others}
+            counts = measurements.COUNTED["instructions"] | {"candidate": count}
+            made = measurements.made("emulated-pi4", "emulated", instructions=counts, **others)
+            self.devices = {"emulated-pi4": made}
 
     for count, verdict in ((900_000, "fewer"), (1_003_000, "same"), (1_100_000, "more")):
         (change,) = verdicts.on_device("emulated-pi4", Side(1_000_000), Side(count))
         assert (change.what, change.verdict) == ("instructions on emulated-pi4", verdict)
-    (change,) = verdicts.on_device("emulated-pi4", Side(1_000_000), Side(800_000, wheels_sha256="newer"))
+    (change,) = verdicts.on_device("emulated-pi4", Side(1_000_000), Side(800_000, wheels_sha256="e" * 64))
     assert change.verdict == "undecided"
 
 
 @pytest.mark.parametrize(
-    ("metrics", "words"),
+    ("changes", "words"),
     [
         ({"transport": "local"}, "not on a board"),
         ({"transport": "emulated"}, "instructions are not time"),
         ({"state": {"others_max": 1.72, "clock_mhz_min": 1500}}, "up to 1.72 cores busy"),
         ({"steady": 0.9}, "warm-up"),
         ({"attempts": 3}, "rejected before this one: 2"),
-        ({"transport": "ssh", "state": {}}, "throttling would go unseen"),
-        ({"parity": {"agreement": 0.99}}, "parity.agreement below 1"),
-        ({"baseline_sha256": "same", "model_sha256": "same"}, "no difference is expected"),
+        ({"state": {}}, "throttling would go unseen"),
+        ({"parity": {"samples": 0, "scores": 0, "agreement": 0.99}}, "parity.agreement below 1"),
+        ({"baseline_sha256": "b" * 64}, "no difference is expected"),
     ],
 )
-def test_what_is_not_to_be_trusted_is_said(metrics, words):
+def test_what_is_not_to_be_trusted_is_said(changes, words):
     """Each reason of docs/devices.md not to believe a figure, and none where there is none."""
-    sound = {"transport": "ssh", "state": {"clock_mhz_min": 1500, "others_max": 0.1}, "baseline_sha256": "fp32"}
-    sound |= {"model_sha256": "int8"}
-    assert sections.trust(sound) == sections.trust({}) == []
-    assert [words in doubt for doubt in sections.trust(sound | metrics)] == [True]
+    assert sections.trust(measurements.made()) == []
+    assert [words in doubt for doubt in sections.trust(measurements.made(**changes))] == [True]
+
+
+def test_figures_of_an_older_form_are_said(project, tmp_path):
+    """A file that an older version wrote leaves a gap that has a reason, on either side of the comparison."""
+    clone = copy(project, tmp_path / "clone")
+    figures = clone.folder / "metrics/devices/local.json"
+    content = json.loads(figures.read_text())
+    rewrite(figures, json.dumps(content | content.pop("scores")).encode())
+    clone.ok("dvc", "commit", "--force", "evaluate-on-device")
+    clone.ok("git", "commit", "--quiet", "--all", "-m", "As it was")
+    for sides in ((), ("small", "HEAD"), ("HEAD", "small")):
+        make(clone, *sides)
+        text = (clone.folder / "report.md").read_text().replace("\\", "")
+        assert re.search(r"metrics/devices/local.json is not as this version writes it \(\w+: Field required\)", text)
 
 
 def test_examples_can_be_heard_and_seen(tmp_path):

@@ -30,7 +30,7 @@ def main() -> None:
             case "show":
                 print(registry.show(task))
     except (MlflowException, ImportError) as error:  # the latter: a store whose driver is not installed
-        raise UserError(mlflow_store.hidden(f"{task} at {registry.place()}: {error}")) from None
+        raise UserError(f"{task} at {mlflow_store.place()}: {mlflow_store.hidden(str(error))}") from None
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.metadata import version
 from types import ModuleType
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 import numpy as np
 import onnx
@@ -24,10 +24,41 @@ def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
 
 
+def place() -> str:
+    """The store for a person: scheme, host and port of a server, or scheme and path of a file; no user, no secret."""
+    parts = split_uri()
+    if parts is None:
+        return "the address in MLFLOW_TRACKING_URI, which cannot be read"
+    if not parts.hostname:
+        return f"{parts.scheme}://{parts.path}" if parts.scheme else parts.path
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def split_uri() -> SplitResult | None:
+    """The parts of ``uri()``; None where it cannot be told which of them are secret.
+
+    An @ after the host is the end of a user or of a password that holds a / or a # or a ?.
+    """
+    try:
+        parts = urlsplit(uri())
+        _ = parts.port  # raises ValueError where it is no number: the start of a password, say
+    except ValueError:
+        return None
+    return None if "@" in parts.path + parts.query + parts.fragment else parts
+
+
 def hidden(text: str) -> str:
-    """A text without the password that stands in the address of the store."""
-    password = urlsplit(uri()).password
-    return text.replace(password, "***") if password else text
+    """A text about the store without what its address holds of users and secrets; all of it where that is not known."""
+    parts = split_uri()
+    if parts is None:
+        return "it is not said why: the reason may hold a password of an address that cannot be read"
+    values = [value for pairs in parse_qs(parts.query).values() for value in pairs]
+    secrets = [parts.netloc.rpartition("@")[0], parts.username, parts.password, parts.query, parts.fragment, *values]
+    spelled = {form for secret in secrets if secret for form in (secret, unquote(secret), quote(secret, safe=""))}
+    for secret in sorted(spelled, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def connect() -> ModuleType:
@@ -106,5 +137,6 @@ def record(params, config) -> None:
             mlflow.set_tags(tags)
             add_version(mlflow, params.task, tags)
     except Exception as error:  # noqa: BLE001 - whatever a tracking store does, the run stands
-        text = hidden(f"warning: MLflow at {uri()} did not take this run: {type(error).__name__}: {error}")
+        reason = " ".join(hidden(str(error)).split())
+        text = f"warning: MLflow at {place()} did not take this run: {type(error).__name__}: {reason}"
         print(text, file=sys.stderr)

@@ -39,15 +39,15 @@ def promote(task: str, reason: str, gate: Callable[[], object]) -> str:
     model = client.get_registered_model(task)
     candidate = alias(model, mlflow_store.CANDIDATE)
     if candidate is None:
-        raise UserError(f"{task} at {place()} has no {mlflow_store.CANDIDATE}: record a run of it")
+        raise UserError(f"{task} at {mlflow_store.place()} has no {mlflow_store.CANDIDATE}: record a run of it")
     if candidate == alias(model, CHAMPION):
-        raise UserError(f"{task} at {place()}: version {candidate} is the {CHAMPION} already", NOTHING)
+        raise UserError(f"{task} at {mlflow_store.place()}: version {candidate} is the {CHAMPION} already", NOTHING)
     version = client.get_model_version(task, candidate)
     before = digest()
     gate()
     if {before, digest(), stored_sha256(version)} != {version.tags.get("model_sha256")}:
         raise UserError(
-            f"{task} at {place()}: version {candidate} is not {paths.EDGE}, which the gate checked: "
+            f"{task} at {mlflow_store.place()}: version {candidate} is not {paths.EDGE}, which the gate checked: "
             "record a run of this model, or check out the one of that version",
             NOTHING,
         )
@@ -72,8 +72,8 @@ def rollback(task: str, reason: str) -> str:
         to = max(came, key=lambda line: (line["state"] == "done", line["at"]), default={"from": None})["from"]
     if to in seen:
         raise UserError(
-            f"{task} at {place()}: the {CHAMPION}, version {champion or 'none'}, replaced no other that is still "
-            "there: nothing to go back to"
+            f"{task} at {mlflow_store.place()}: the {CHAMPION}, version {champion or 'none'}, replaced no other that is "
+            "still there: nothing to go back to"
         )
     return move(task, "rollback", to, reason)
 
@@ -82,18 +82,13 @@ def show(task: str) -> str:
     """Champion, candidate, versions with their tags, and the audit, as text. MlflowException where the server fails."""
     client = mlflow_store.connect().MlflowClient()
     model = client.get_registered_model(task)
-    lines = [f"{task} at {place()}"]
+    lines = [f"{task} at {mlflow_store.place()}"]
     lines += [f"{name}: version {alias(model, name) or 'none'}" for name in (CHAMPION, mlflow_store.CANDIDATE)]
     for version in sorted(client.search_model_versions(f"name = '{task}'"), key=lambda one: int(one.version)):
         created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
         lines.append(f"version {version.version}, {created:%Y-%m-%dT%H:%M:%SZ}, run {version.run_id}")
         lines += [printable(f"  {key} {value}") for key, value in sorted(version.tags.items())]
     return "\n".join(lines + [text(line) for line in audit(model)])
-
-
-def place() -> str:
-    """Where the registry is, for a person: without a password."""
-    return mlflow_store.hidden(mlflow_store.uri())
 
 
 def digest() -> str:
@@ -111,7 +106,7 @@ def stored_sha256(version: ModelVersion) -> str:
         try:
             return files.sha256(Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder), "model.onnx"))
         except OSError:
-            raise UserError(f"{uri} at {place()} has no model.onnx any more: record a run of it") from None
+            raise UserError(f"{uri} at {mlflow_store.place()} has no model.onnx any more: record a run of it") from None
 
 
 def alias(model: RegisteredModel, name: str) -> str | None:

@@ -371,6 +371,7 @@ def test_a_server_that_does_not_answer_is_a_warning(workspace, capfd, monkeypatc
 def test_no_password_is_printed(workspace, capfd, monkeypatch, address):
     """A password in the address of the server is neither in the warning nor in the error; each is one line."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    workspace.task = "any"  # the test's own name holds the address
     workspace.record(seed=1)
     words = [sys.executable, "-m", "commands.registry", "show", "--task", workspace.task]
     result = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
@@ -378,3 +379,44 @@ def test_no_password_is_printed(workspace, capfd, monkeypatch, address):
     assert len(result.stderr.splitlines()) == 1
     assert "127.0.0.1:9" in result.stderr
     assert "SECRET" not in result.stderr + capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("./mlruns", "./mlruns"),
+        ("http://mlflow.example:5000", "http://mlflow.example:5000"),
+        ("http://[::1]:5000/path", "http://[::1]:5000"),
+        ("https://anna:SECRET@mlflow.example/path", "https://mlflow.example"),
+        ("https://SECRET@mlflow.example", "https://mlflow.example"),
+        ("https://anna:SE@CRET@mlflow.example", "https://mlflow.example"),
+        ("https://anna:SE%2FCRET@mlflow.example", "https://mlflow.example"),
+        ("https://mlflow.example?password=SECRET", "https://mlflow.example"),
+        ("postgresql:///edge?host=db&password=SECRET", "postgresql:///edge"),
+        ("postgresql://anna:SE/CRET@db:5432/edge", "cannot be read"),
+        ("postgresql://anna:SE#CRET@db:5432/edge", "cannot be read"),
+        ("postgresql://anna:SE?CRET@db:5432/edge", "cannot be read"),
+        ("anna:SECRET@db:5432", "cannot be read"),
+        ("http://db:SECRET", "cannot be read"),
+        ("http://[::1:SECRET@x", "cannot be read"),
+        ("http://anna:SECRET@[db", "cannot be read"),
+    ],
+)
+def test_an_address_is_shown_without_secrets(monkeypatch, address, shown):
+    """Users, passwords, tokens and queries are never printed, nor what an address that cannot be read makes of them."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert mlflow_store.place().endswith(shown)
+    assert "CRET" not in mlflow_store.place()
+    assert "CRET" not in mlflow_store.hidden(f"no driver for {address}")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "postgresql://anna:SE/CRET@127.0.0.1:9/edge", "nonsense://SECRET@x"]
+)
+def test_an_address_that_cannot_be_read_is_a_warning(workspace, capfd, monkeypatch, address):
+    """The run stands, and the warning is one line that does not print the address."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    workspace.record(seed=1)
+    [line] = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning")]
+    assert "did not take this run" in line and "CRET" not in line

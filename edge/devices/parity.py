@@ -24,11 +24,12 @@ TOLERANCE = {"fp32": 1e-4, "fp16": 1e-2, "int8": 5e-2, "int8_dynamic": 5e-2}
 
 
 def with_steps(model: Path) -> bytes:
-    """The model that also gives its features and its logits, as ``Runtime.steps`` wants it."""
+    """The model that also gives its features and its logits, as ``Runtime.steps`` wants it; raises UserError."""
     names = onnx_file.FEATURES, onnx_file.LOGITS
-    if model.suffix == ".onnx":
-        return onnx_file.with_steps(onnx.load(model), *names).SerializeToString()
-    return tflite.with_steps(model, *names)
+    with on_host(model):
+        if model.suffix == ".onnx":
+            return onnx_file.with_steps(onnx.load(model), *names).SerializeToString()
+        return tflite.with_steps(model, *names)
 
 
 def identity(suffix: str) -> bytes:
@@ -72,9 +73,13 @@ def compare(
 
 
 def quantization(model: Path) -> str:
-    """The scheme that the model's own metadata name; fp32 where they name none."""
-    entries = metadata.read(onnx.load(model)) if model.suffix == ".onnx" else tflite.read_metadata(model)
-    return entries.get("quantization", "fp32")
+    """The scheme that the model's own metadata name, fp32 where they name none; raises UserError."""
+    with on_host(model):
+        entries = metadata.read(onnx.load(model)) if model.suffix == ".onnx" else tflite.read_metadata(model)
+        scheme = entries.get("quantization", "fp32")
+    if scheme not in TOLERANCE:
+        raise UserError(f"{model}: its metadata name the quantization {scheme!r}: allowed are {', '.join(TOLERANCE)}")
+    return scheme
 
 
 def difference(head: Head, step: str, there: np.ndarray, here: np.ndarray) -> float:
@@ -107,8 +112,12 @@ def host_outputs(model: Path, runtime: str, samples: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def on_host(model: Path) -> Iterator[None]:
-    """Turns what the device's code raises into UserError."""
+    """Turns what the device's code raises, and what a damaged model makes of its parser, into UserError."""
     try:
         yield
     except Failure as failure:
         raise UserError(f"{model} on this machine: {failure}") from None
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        raise UserError(f"{model} cannot be read: {type(error).__name__}: {error}: run dvc repro") from None

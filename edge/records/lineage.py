@@ -62,8 +62,12 @@ def entries_of(path: Path) -> dict[str, str]:
         raise UserError(f"{path} is missing: name a model file")
     try:
         entries = READERS[path.suffix](path)
-    except ValueError as error:
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of its parser
         raise UserError(f"{path} is not a {path.suffix} model: {error}") from None
+    if not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
+        raise UserError(f"{path} has no lineage: its metadata are not names and texts")
     if not COMMIT.fullmatch(entries.get("git_commit", "")):
         raise UserError(f"{path} has no lineage: its metadata name no git_commit, so this pipeline did not write it")
     return entries

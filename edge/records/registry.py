@@ -72,8 +72,8 @@ def rollback(task: str, reason: str) -> str:
         to = max(came, key=lambda line: (line["state"] == "done", line["at"]), default={"from": None})["from"]
     if to in seen:
         raise UserError(
-            f"{task} at {mlflow_store.place()}: the {CHAMPION}, version {champion or 'none'}, replaced no other that is "
-            "still there: nothing to go back to"
+            f"{task} at {mlflow_store.place()}: the {CHAMPION}, version {champion or 'none'}, replaced no other that "
+            "is still there: nothing to go back to"
         )
     return move(task, "rollback", to, reason)
 

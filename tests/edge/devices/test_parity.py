@@ -112,3 +112,24 @@ def test_agreement_counts_rows(model, board):
     best, second = np.argsort(close[nearest])[[-1, -2]]
     close[nearest, [best, second]] = close[nearest, [second, best]]
     assert parity.compare(HEAD, model, "onnxruntime", SAMPLES, close, steps).agreement == 69 / 70
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.tflite"])
+@pytest.mark.parametrize("content", [b"not a model", b"\xff" * 64])
+def test_a_damaged_model_is_one_line(tmp_path, name, content):
+    """Whatever a damaged file makes of its parser, the error names the file."""
+    (tmp_path / name).write_bytes(content)
+    for read in (parity.quantization, parity.with_steps):
+        with pytest.raises(UserError, match=f"{name} cannot be read: .*run dvc repro"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(("scheme", "shown"), [(b"\xff\xfe\xfd\xfc", r"b'\xff\xfe\xfd\xfc'"), (b"int2", "'int2'")])
+def test_metadata_that_make_no_sense_are_one_line(model, scheme, shown):
+    """Metadata that are no UTF-8, or name a scheme that nobody knows."""
+    quantized = onnx.load(model)
+    helper.set_model_props(quantized, {"quantization": "int8"})
+    model.write_bytes(quantized.SerializeToString().replace(b"int8", scheme))
+    with pytest.raises(UserError) as caught:
+        parity.quantization(model)
+    assert f"name the quantization {shown}: allowed are fp32, fp16" in str(caught.value)

@@ -184,6 +184,21 @@ def test_what_is_no_model_is_one_line(head, name, content, words):
         lineage.explain(Path(name))
 
 
+def test_metadata_that_are_no_text_are_one_line(head):
+    """Entries of an ONNX file that are no UTF-8, and a TFLite file whose entries are a list or hold a number."""
+    model = described(Path("a.onnx"), git_commit=head, task="toys")
+    model.write_bytes(model.read_bytes().replace(b"toys", b"\xff\xfe\xfd\xfc"))
+    with pytest.raises(UserError, match="a.onnx has no lineage: its metadata are not names and texts"):
+        lineage.explain(model)
+    for entries in ([head], {"git_commit": 7}):
+        model = flatbuffer_utils.read_model_from_bytearray(bytearray(tflite.identity()))
+        model.metadata = []
+        tflite.write_metadata(model, entries)
+        Path("a.tflite").write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+        with pytest.raises(UserError, match="a.tflite has no lineage: its metadata are not names and texts"):
+            lineage.explain(Path("a.tflite"))
+
+
 def test_a_tflite_file_tells_the_same(head):
     """The entries of a TFLite file are read by its suffix."""
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(tflite.identity()))

@@ -108,8 +108,6 @@ def load(name: str) -> Task:
 class Budget(settings.Section):
     """What a model may cost before it ships; None: not asked."""
 
-    accuracy: float | None = Field(None, ge=0, le=1)
-    accuracy_drop: float | None = Field(None, ge=0, le=1)
     bytes: int | None = Field(None, ge=1)
     latency_p95_ms: float | None = Field(None, gt=0)
     instructions: int | None = Field(None, ge=1)
@@ -154,6 +152,7 @@ def selected() -> Settings:
         "convert": settings.Convert,
         "quantize": settings.Quantize,
         "evaluate_on_device": settings.EvaluateOnDevice,
+        "budget": settings.Goal,
     }
     model = create_model("Config", __base__=settings.Section, **{name: (kind, ...) for name, kind in sections.items()})
     path = paths.CONFIGS / f"{params.task}.yaml"

@@ -54,6 +54,13 @@ class EvaluateOnDevice(Section):
     examples: int = Field(ge=1)
 
 
+class Goal(Section):
+    """What the model that ships must reach; None: not asked."""
+
+    score: float | None = Field(None, le=1)
+    drop: float | None = Field(None, ge=0)
+
+
 def read(path: Path) -> dict[str, Any]:
     """Parse a YAML 1.2 mapping, as DVC reads and writes it; raises UserError when it is absent, malformed or none."""
     try:

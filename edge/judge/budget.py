@@ -1,9 +1,8 @@
-"""Holds the model to ``budget`` of params.yaml; docs/budget.md has the rules.
+"""Holds the model to ``budget`` of params.yaml and of the task's config; docs/budget.md has the rules.
 
 It fails closed: what was not measured, is not a number, or is of another model counts as missed.
 """
 
-import operator
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +12,12 @@ from tabulate import tabulate
 import tasks
 from edge.core import paths
 from edge.core.errors import UserError
+from edge.core.settings import Goal
 from edge.devices import entries
 from edge.records import git, measurement, metrics, status
 from edge.records.measurement import Measurement
 
 HEADERS = ("limit", "where", "asked", "measured", "", "note")
-COST = (sys.float_info.min, sys.float_info.max)  # nothing costs nothing
-RANGES = {"accuracy": (0, 1), "accuracy_drop": (-1, 1)}
 DECIMALS = 9  # 0.92 - 0.9 is 0.020000000000000018
 NO_BOARD = "no real board was at hand"
 NO_P95 = "a number of threads has no p95: it needs 130 inferences, evaluate_on_device.repeats x runs"
@@ -46,9 +44,9 @@ class Measured(NamedTuple):
 
 def rows() -> list[Row]:
     """Every limit of params.yaml against what was measured; raises UserError where params.yaml is wrong."""
-    params, task, _ = tasks.selected()
+    params, task, config = tasks.selected()
     found = {name: read(name) for name in params.devices}
-    judged = judge_all(params.budget, task.head.headline, found)
+    judged = judge_all(params.budget, config.budget, task.head.headline, found)
     if all(measures(name) != paths.EDGE for name in params.devices):
         judged.append(Row("metrics", str(paths.EDGE), None, None, False, "no device that is named measures it"))
     return judged
@@ -80,7 +78,7 @@ def check_committed() -> None:
 def refuse(missed: list[str]) -> None:
     """Raise UserError with what is missed, if anything is."""
     if missed:
-        raise UserError(f"{paths.PARAMS}: budget missed: {'; '.join(missed)}")
+        raise UserError(f"budget missed: {'; '.join(missed)}")
 
 
 def read(name: str) -> Measured:
@@ -96,17 +94,20 @@ def read(name: str) -> Measured:
     return Measured(transport, found, "")
 
 
-def judge_all(budget: tasks.Budget, headline: str, found: dict[str, Measured]) -> list[Row]:
-    """Every limit of ``budget`` against devices by name and metrics/quantize.json; ``headline`` is the task's score."""
+def judge_all(budget: tasks.Budget, goal: Goal, headline: str, found: dict[str, Measured]) -> list[Row]:
+    """Every limit of ``budget`` and ``goal`` against devices by name and metrics/quantize.json.
+
+    ``headline`` is the name of the task's score; it names the limits of ``goal`` as well.
+    """
     asked = budget.model_dump(exclude_none=True)
-    if not asked:
-        return [Row("budget", "", None, None, False, f"no budget: set a key of budget in {paths.PARAMS}")]
     judged = [Row("metrics", name, None, None, False, one.error) for name, one in found.items() if one.error]
-    if "accuracy" in asked:
-        scores = {name: one.found.scores.get(headline) if one.found else None for name, one in found.items()}
-        judged += [judge(asked, "accuracy", name, score) for name, score in scores.items()]
-    if "accuracy_drop" in asked:
-        judged.append(drop(asked, headline))
+    if not asked and goal.score is None and goal.drop is None:
+        where = f"{paths.PARAMS} or of the task's config"
+        return [Row("budget", "", None, None, False, f"no budget: set a key of budget in {where}")]
+    if goal.score is not None:
+        judged += [score(goal.score, headline, name, one) for name, one in found.items()]
+    if goal.drop is not None:
+        judged.append(drop(goal.drop, headline))
     if "bytes" in asked:
         used = {one.found.model for one in found.values() if one.found}
         for path in paths.SHIPPED:
@@ -115,25 +116,33 @@ def judge_all(budget: tasks.Budget, headline: str, found: dict[str, Measured]) -
     return judged + time(asked, found) + memory(asked, found)
 
 
-def drop(asked: dict, headline: str) -> Row:
+def score(asked: float, headline: str, name: str, one: Measured) -> Row:
+    """The headline on the device ``name``."""
+    reached = one.found.scores.get(headline) if one.found else None
+    if reached is None or reached > 1:  # a headline is at most 1
+        return Row(headline, name, asked, None, False, "not measured")
+    reached = round(reached, DECIMALS)
+    return Row(headline, name, asked, reached, reached >= asked)
+
+
+def drop(asked: float, headline: str) -> Row:
     """What quantization lost of the headline."""
+    name, place = f"{headline}_drop", str(paths.EDGE)
     try:
-        lost = metrics.quantization_drop(headline)
+        lost = round(metrics.quantization_drop(headline), DECIMALS)
     except UserError as error:
-        return judge(asked, "accuracy_drop", str(paths.EDGE), None, missing=str(error))
-    return judge(asked, "accuracy_drop", str(paths.EDGE), lost)
+        return Row(name, place, asked, None, False, str(error))
+    return Row(name, place, asked, lost, lost <= asked)
 
 
 def judge(
     asked: dict, name: str, place: str, value: float | None, note: str = "", missing: str = "not measured"
 ) -> Row:
-    """Hold one figure to its limit; ``missing`` is the note where there is none."""
-    least, most = RANGES.get(name, COST)
-    if value is None or not least <= value <= most:
+    """Hold a cost to its limit; ``missing`` is the note where there is none."""
+    if value is None or not 0 < value <= sys.float_info.max:
         return Row(name, place, asked[name], None, False, missing)
     value = round(value, DECIMALS)
-    met = operator.ge if name == "accuracy" else operator.le
-    return Row(name, place, asked[name], value, met(value, asked[name]), note)
+    return Row(name, place, asked[name], value, value <= asked[name], note)
 
 
 def time(asked: dict, found: dict[str, Measured]) -> list[Row]:

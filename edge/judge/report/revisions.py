@@ -142,11 +142,14 @@ class Revision:
 
     @cached_property
     def budget(self) -> dict:
-        """``budget`` of params.yaml; empty where there is none, or no such file."""
-        try:
-            return (YAML(typ="safe", pure=True).load(self.read(paths.PARAMS)) or {}).get("budget") or {}
-        except (YAMLError, AttributeError):
-            return {}
+        """``budget`` of params.yaml and of the task's config as one; empty where there is none, or no such file."""
+        found = {}
+        for path in (paths.PARAMS, paths.CONFIGS / f"{self.params.get(f'{paths.PARAMS}:task')}.yaml"):
+            try:
+                found |= (YAML(typ="safe", pure=True).load(self.read(path)) or {}).get("budget") or {}
+            except (YAMLError, AttributeError, TypeError):
+                continue
+        return found
 
     @cached_property
     def metrics(self) -> dict[str, dict]:

@@ -12,6 +12,7 @@ import yaml
 import tasks
 from edge.core import files, paths
 from edge.core.errors import UserError
+from edge.core.settings import Goal
 from edge.judge import budget
 from edge.records import metrics
 from tests.edge.records import measurements
@@ -24,6 +25,7 @@ LATENCY = {
     "threads_2": measurements.COMPARED | {"candidate_ms": FAST, "baseline_ms": measurements.BASELINE},
 }
 TRANSPORTS = {"local": "local", "lite": "local", "pi4": "ssh", "pi5": "ssh", "emulated-pi4": "emulated"}
+CONFIG = paths.CONFIGS / "keyword_spotting.yaml"
 NO_FIGURE = [None, float("nan"), float("inf"), -float("inf"), -1, "0.5", True, [0.5], {}, 10**400]
 
 
@@ -66,10 +68,13 @@ class Workspace:
         files.write_json(metrics.QUANTIZE, {"model_sha256": files.sha256(paths.EDGE)} | figures)
 
     def ask(self, **limits) -> None:
-        """Write params.yaml with this budget."""
+        """Write params.yaml and the task's config with this budget; accuracy and accuracy_drop are the task's."""
+        goal = {"score": limits.pop("accuracy", None), "drop": limits.pop("accuracy_drop", None)}
         names = list(self.names)
         params = {"task": "keyword_spotting", "quant": "int8", "device": names, "seed": 1, "budget": limits}
         paths.PARAMS.write_text(yaml.safe_dump(params))
+        config = yaml.safe_load((ROOT / CONFIG).read_text())
+        CONFIG.write_text(yaml.safe_dump(config | {"budget": goal}))
 
     def rows(self, **limits) -> dict[tuple[str, str], budget.Row]:
         """The rows for this budget, by limit and place."""
@@ -117,7 +122,6 @@ def test_instructions_are_met_up_to_their_value(work):
 @pytest.mark.parametrize(
     ("device", "keys", "budget"),
     [
-        ("local", ["scores", "accuracy"], {"accuracy": 0.0}),
         ("local", ["latency", "threads_1", "candidate_ms", "p95"], {"latency_p95_ms": 1e9}),
         ("local", ["latency", "threads_2", "candidate_ms", "p95"], {"latency_p95_ms": 1e9}),
         ("local", ["latency", "threads_1"], {"latency_p95_ms": 1e9}),
@@ -160,6 +164,22 @@ def test_an_absent_figure_is_missed(work):
     found = work.rows(accuracy=0.0, accuracy_drop=1.0, bytes=10**9, latency_p95_ms=1e9, memory_mb=1e9)
     assert [row.measured for row in found.values() if row.name != "metrics"] == [None] * 5
     assert not any(row.met for row in found.values())
+
+
+@pytest.mark.parametrize("value", [value for value in NO_FIGURE if value != -1], ids=lambda value: str(value)[:9])
+def test_a_score_that_is_no_figure_is_missed(work, value):
+    """The same for the headline, which may be negative."""
+    work.edit("local", "scores", "accuracy", value=value)
+    row = work.rows(accuracy=-1e9)["accuracy", "local"]
+    assert (row.met, row.measured) == (False, None)
+
+
+def test_a_headline_may_be_negative(work):
+    """The skill of a regression has no lower end: a negative one is held to its goal like any other."""
+    found = {"local": budget.Measured("local", measurements.made("local", "local", scores={"skill": -1.5}), "")}
+    for least, met in ((-1.5, True), (-1.4, False)):
+        [row] = budget.judge_all(tasks.Budget(), Goal(score=least), "skill", found)
+        assert (row.name, row.measured, row.met) == ("skill", -1.5, met)
 
 
 def test_an_accuracy_in_percent_is_missed(work):
@@ -270,14 +290,14 @@ def test_accuracy_is_judged_on_every_device(work):
     }
     measured = measurements.made("local", "local", scores={"accuracy": 0.9, "word_accuracy": 0.5})
     found = {"local": budget.Measured("local", measured, "")}
-    rows = budget.judge_all(tasks.Budget(accuracy=0.9), "word_accuracy", found)
+    rows = budget.judge_all(tasks.Budget(), Goal(score=0.9), "word_accuracy", found)
     assert [row.measured for row in rows] == [0.5]
 
 
 def test_the_headline_metric_names_the_drop(work):
     """What quantization loses is read under the name of the task's headline metric."""
     work.quantize(accuracy_drop=0.0, word_accuracy_drop=0.5)
-    rows = budget.judge_all(tasks.Budget(accuracy_drop=0.1), "word_accuracy", {})
+    rows = budget.judge_all(tasks.Budget(), Goal(drop=0.1), "word_accuracy", {})
     assert [row.measured for row in rows] == [0.5]
 
 
@@ -385,7 +405,7 @@ def test_the_command_prints_a_table_and_exits(work):
         "0.9",
         "missed",
     ]
-    assert missed.stderr == "error: params.yaml: budget missed: accuracy local asked 0.95, measured 0.9\n"
+    assert missed.stderr == "error: budget missed: accuracy local asked 0.95, measured 0.9\n"
 
 
 def test_a_markdown_table_stays_one(work):

@@ -274,10 +274,10 @@ def test_broken_results_are_said_and_the_rest_is_told(project, tmp_path):
 def test_a_looser_budget_is_said(project, tmp_path):
     """Limits that differ from those before are named beside what they let through."""
     clone = copy(project, tmp_path / "clone")
-    change(clone.folder / "params.yaml", budget__accuracy=0.01)
+    change(clone.folder / "configs/toy.yaml", budget__score=0.01)
     make(clone, "HEAD")
     text = (clone.folder / "report.md").read_text().replace("\\", "")
-    assert re.search(r"The budget itself differs: accuracy [\d.]+ -> 0.01", text)
+    assert re.search(r"The budget itself differs: score [\d.]+ -> 0.01", text)
 
 
 def test_a_run_of_another_task_has_no_verdict(project, tmp_path):

@@ -15,7 +15,7 @@ from device.measure import instructions
 from edge.core import files
 from edge.core.errors import UserError
 from edge.devices.link import call
-from edge.devices.wheels import once
+from edge.devices.wheels import build_once
 
 CACHE = Path.home() / ".cache/edge/emulated-pi4"
 RELEASE = "bookworm"  # what Raspberry Pi OS of that name is made of: Python 3.11, glibc 2.36
@@ -41,7 +41,7 @@ def sysroot(cache: Path = CACHE) -> Path:
     Raises UserError where the machine is not Debian 12, a program is missing, or the packages are out of reach.
     """
     parts = [RELEASE, PACKAGES, CPUINFO, instructions.MARKER, COUNTER.read_text()]
-    return once(cache / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16], build)
+    return build_once(cache / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16], build)
 
 
 def build(folder: Path) -> None:
@@ -55,7 +55,7 @@ def build(folder: Path) -> None:
     (folder / "proc").mkdir()
     (folder / "proc/cpuinfo").write_text(CPUINFO)
     gcc = ["gcc", "-O2", "-shared", "-fPIC", f"-DMARKER={instructions.MARKER}", str(COUNTER)]
-    done("the compiler cannot build the counter", *gcc, "-o", str(folder / "counter.so"))
+    run_or_explain("the compiler cannot build the counter", *gcc, "-o", str(folder / "counter.so"))
 
 
 def unpack(folder: Path) -> None:
@@ -69,15 +69,15 @@ def unpack(folder: Path) -> None:
     get = ["apt-get", "-qq", *[word for option in options for word in ("-o", option)]]
     call([*get, "update"])  # one source out of reach need not matter; where it does, the next step says so
     reach = "Debian's packages for arm64 are out of reach: connect, and run again"
-    done(reach, *get, "--yes", "--no-install-recommends", "--download-only", "install", *PACKAGES)
+    run_or_explain(reach, *get, "--yes", "--no-install-recommends", "--download-only", "install", *PACKAGES)
     for package in sorted((apt / "cache/archives").glob("*.deb")):
-        done("a package cannot be unpacked", "dpkg-deb", "--extract", str(package), str(folder))
+        run_or_explain("a package cannot be unpacked", "dpkg-deb", "--extract", str(package), str(folder))
     files.remove(apt)
 
 
-def done(otherwise: str, *words: str) -> None:
+def run_or_explain(otherwise: str, *command: str) -> None:
     """Run a program that must succeed; raises UserError with ``otherwise`` and its first line that is no warning."""
-    result = call(list(words))
+    result = call(list(command))
     if result.returncode:
         why = next((line for line in result.stderr.splitlines() if not line.startswith("W:")), "no message")
         raise UserError(f"the emulated Pi 4: {otherwise} ({why})")

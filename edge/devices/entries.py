@@ -58,7 +58,7 @@ class Device(settings.Section):
     limits: Limits = Limits()
 
     def interpreter(self) -> list[str]:
-        """The words that start Python there."""
+        """Command that starts Python there."""
         raise NotImplementedError
 
     def connect(self):
@@ -69,8 +69,8 @@ class Device(settings.Section):
         """What the jobs run on, where the first contact ``found`` so."""
         return found
 
-    def child(self, bundle: str, site: str) -> list[str]:
-        """The words that start Python for a job there, where they are not those of the runner itself."""
+    def job_command(self, bundle: str, site: str) -> list[str]:
+        """Command prefix for a measuring job; empty: the runner's own Python."""
         return []
 
 
@@ -104,7 +104,7 @@ class Emulated(Device):
     def board(self, found: Board) -> Board:
         return Board("3.11", "aarch64", "2.36")
 
-    def child(self, bundle: str, site: str) -> list[str]:
+    def job_command(self, bundle: str, site: str) -> list[str]:
         from edge.devices import emulation
 
         return emulation.command(emulation.sysroot(), f"{bundle}:{site}")

@@ -42,7 +42,7 @@ def evaluate(device: entries.Device, work: Work) -> results.Results:
         site_there = send_site(link, device, board)
         bundle_there, results_there = f"{link.root}/bundles/{digest}", f"{link.root}/results/{run_id}"
         link.push(str(bundle), bundle_there)
-        child = device.child(bundle_there, site_there)
+        job_command = device.job_command(bundle_there, site_there)
         path = ":".join(filter(None, (bundle_there, site_there)))
         caches = [f"PYTHONPATH={path}", f"PYTHONPYCACHEPREFIX={link.root}/bytecode/{digest}"]
         caches.append("PYTHONDONTWRITEBYTECODE=")  # else every job compiles all that it imports anew
@@ -55,7 +55,7 @@ def evaluate(device: entries.Device, work: Work) -> results.Results:
             "device.measure.runner",
             bundle_there,
             results_there,
-            *child,
+            *job_command,
         ]
         link.run(words, device.timeout, show=True, lost="; run it again: it waits for the run there, which goes on")
         link.pull(results_there, str(received), results.NAMES, results.MOST_MB)

@@ -40,7 +40,7 @@ def site(requirements: Path, python: str, machine: str, libc: str, cache: Path =
     words += [f"--python-version={python}", "--implementation=cp", f"--abi=cp{python.replace('.', '')}"]
     key = hashlib.sha256("\n".join([requirements.read_text(), *words]).encode()).hexdigest()[:16]
     board = f"{machine}, Python {python}, glibc {libc}"
-    return once(cache / key, lambda folder: fetch(requirements, words, board, folder))
+    return build_once(cache / key, lambda folder: fetch(requirements, words, board, folder))
 
 
 def fetch(requirements: Path, words: list[str], board: str, folder: Path) -> None:
@@ -60,7 +60,7 @@ def fetch(requirements: Path, words: list[str], board: str, folder: Path) -> Non
     raise UserError(f"{requirements.stem} for {board}: pip failed ({lines[-1].removeprefix('ERROR: ')})")
 
 
-def once(target: Path, build: Callable[[Path], None]) -> Path:
+def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     """The folder ``target``, made by ``build`` unless it is there; a second process waits for the first one's."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():

@@ -124,7 +124,7 @@ def test_two_at_once_build_once(tmp_path):
         (started if len(builds) == 1 else again).set()
         again.wait(0.5)
 
-    workers = [threading.Thread(target=wheels.once, args=(tmp_path / "x", build)) for _ in range(2)]
+    workers = [threading.Thread(target=wheels.build_once, args=(tmp_path / "x", build)) for _ in range(2)]
     workers[0].start()
     started.wait()
     workers[1].start()

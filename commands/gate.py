@@ -1,4 +1,4 @@
-"""Does the model keep the budget of params.yaml and of its task? Exits 0 where all is met; docs/budget.md has the rules."""
+"""Does the model keep the budget of params.yaml and of its task? Exits 0 where all is met: docs/budget.md."""
 
 import argparse
 

@@ -21,8 +21,7 @@ def evaluate(
 ) -> tuple[Measurement, dict[str, np.ndarray]]:
     """What the device measures of candidate and baseline, and the series of inferences; raises UserError.
 
-    The device sends outputs back; what they are worth is ``task.head.score``, on this machine, once they are known to
-    be those of this machine.
+    ``task.head.score`` judges the outputs here, once they are known to be those of this machine.
     """
     rows = figures.spread(len(split), config.examples)
     counts = (config.warmup, config.runs, config.repeats, config.soak_minutes)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 import tasks
-from device.tensors import model_input
 from edge.core import errors, paths
 from edge.core.errors import UserError
 from edge.data import shards
@@ -27,8 +26,7 @@ def evaluate(
     counts = (config.warmup, config.runs, config.repeats, config.soak_minutes)
     work = evaluation.Work(*models, np.ascontiguousarray(split.x[rows]), split.input.scale, *counts)
     results = evaluation.evaluate(device, work)
-    samples = model_input(work.stored, split.input.scale, split.input.dtype)
-    agreed = parity.compare(task.head, models[0], device.runtime, samples, results.outputs, results.steps)
+    agreed = parity.compare(task.head, models[0], device.runtime, split.inputs(rows), results.outputs, results.steps)
     scores = task.head.score(split.y[rows], results.outputs)
     return figures.measurement(name, device, work, results, agreed, scores), results.series
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from benchmarks.clone import ROOT, SHORT, row, untrained
-from edge.data.shards import Split
+from edge.data.shards import Split, Tensor
 from edge.models.compression import schemes
 
 CLIPS = (20, 40) if SHORT else (500, 5000)
@@ -23,7 +23,7 @@ CLIPS = (20, 40) if SHORT else (500, 5000)
 def quantize(model: Path, clips: Path) -> float:
     """Quantize with the clips of an .npy file; returns this process's peak memory in MiB."""
     stored = np.load(clips, mmap_mode="r", allow_pickle=False)
-    split = Split(stored, np.zeros(len(stored), np.int64), 1 / 32768)
+    split = Split(stored, np.zeros(len(stored), np.int64), Tensor("waveform", stored.shape[1:], scale=1 / 32768))
     with tempfile.TemporaryDirectory() as folder:
         schemes.int8(model, Path(folder, "edge.onnx"), split, SimpleNamespace(per_channel=True, batch=32))
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024

@@ -81,17 +81,19 @@ def untrained(path: Path) -> Path:
 
     It is not trained: neither the time of an inference nor memory depends on what the weights are.
     """
+    import tasks
     from edge.core import paths, settings
-    from edge.data.shards import Spec
+    from edge.data.shards import Spec, Tensor
     from edge.models import training
     from edge.models.formats import onnx_export
-    from tasks import keyword_spotting as task
 
+    task = tasks.load("keyword_spotting")
     file = ROOT / paths.CONFIGS / "keyword_spotting.yaml"
     config = settings.validate(task.Train, settings.read(file)["train"], file, "train")
-    spec = Spec("waveform", (16000,), 1 / 32768, tuple("0123456789"), {"sample_rate": 16000})
+    ends = Tensor("waveform", (16000,), scale=1 / 32768), Tensor("scores", (10,))
+    spec = Spec(*ends, tuple("0123456789"), {"sample_rate": 16000})
     training.deterministic(1)
-    model = training.with_scores(task.build(config, spec, 1))
+    model = task.head.finish(task.build(config, spec, 1), config, spec)
     onnx_export.to_onnx(model, spec, 18, {"task": "keyword_spotting"}, path)
     return path
 

@@ -41,9 +41,9 @@ class Repository:
         return json.loads((self.folder / f"metrics/{name}.json").read_text())
 
     def accuracy(self, name: str) -> float:
-        """The accuracy in metrics/<name>.json, which is at the top or among its `scores`."""
+        """The accuracy in metrics/<name>.json."""
         read = self.metrics(name)
-        return read.get("scores", read)["accuracy"]
+        return read["scores"]["accuracy"]
 
 
 class Clone(Repository):

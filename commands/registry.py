@@ -2,8 +2,6 @@
 
 import argparse
 
-from mlflow.exceptions import MlflowException
-
 import tasks
 from edge.core import errors
 from edge.core.errors import UserError
@@ -29,7 +27,7 @@ def main() -> None:
                 print(registry.rollback(task, arguments.reason))
             case "show":
                 print(registry.show(task))
-    except (MlflowException, ImportError) as error:  # the latter: a store whose driver is not installed
+    except registry.FAILURES as error:
         raise UserError(f"{task} at {mlflow_store.place()}: {mlflow_store.hidden(str(error))}") from None
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import tasks
 from edge.core import errors, files
 from edge.judge.report import page, revisions, sections
-from edge.judge.report.revisions import WORKSPACE, Revision
+from edge.judge.report.revisions import Revision
+from edge.records.tree import WORKSPACE
 
 HTML, MARKDOWN = Path("report.html"), Path("report.md")
 

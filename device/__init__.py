@@ -1,0 +1,1 @@
+"""What travels to a board: standard library, numpy and a runtime."""

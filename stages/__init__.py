@@ -1,0 +1,1 @@
+"""What DVC runs: six stages, a sentence, a pure function and a short main each."""

@@ -29,7 +29,7 @@ RULES = {
     "tasks/<task>": (3, LIBRARY | {"tasks"}),
     "edge/records": (4, {CORE, DATA, FORMATS}),
     "edge/devices": (4, {CORE, DATA, HEADS, FORMATS, "edge/records"} | DEVICE),
-    "edge/judge": (5, {CORE, HEADS, "edge/devices", "edge/records", "tasks"}),
+    "edge/judge": (5, {CORE, DATA, HEADS, FORMATS, "edge/devices", "edge/records", "tasks"}),
     "edge/deployment": (5, {CORE, "edge/devices", "edge/records"}),
     "edge/monitoring": (5, {CORE, DATA, HEADS, "edge/records", "edge/deployment"}),
     "stages": (6, STAGED | {"tasks"}),

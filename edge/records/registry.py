@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
 
 from edge.core import files, paths
 from edge.core.errors import UserError
@@ -23,6 +24,7 @@ from edge.records import git, mlflow_store
 from edge.records.lineage import printable
 
 CHAMPION = "champion"
+FAILURES = (MlflowException, ImportError)  # what a store raises; the latter: its driver is not installed
 AUDIT = "audit."
 LINE = ("at", "who", "action", "from", "to", "reason", "commit", "state")  # what a line of the audit has
 NOTHING = 3  # exit status where there is nothing to promote: the champion already, or not the model at hand

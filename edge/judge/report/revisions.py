@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from dvc.api import DVCFileSystem
-from dvc.exceptions import DvcException
-from dvc.scm import RevError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -25,8 +21,8 @@ from edge.heads import Head
 from edge.models.formats import onnx_file
 from edge.records import git, lock, measurement, metrics, status
 from edge.records.measurement import Measurement
+from edge.records.tree import WORKSPACE, Tree
 
-WORKSPACE = "workspace"
 LOCK = Path("dvc.lock")
 METRICS = ("data", "train", "convert", "quantize")
 TEST = tuple(paths.PREPARED / name for name in ("test.x.npy", "test.y.npy", "spec.json"))
@@ -64,22 +60,15 @@ class Revision:
     """
 
     def __init__(self, name: str):
-        self.name, self.absent = name, {}
-        try:
-            self.files = None if name == WORKSPACE else DVCFileSystem(rev=name or "''")
-            self.commit = self.files.repo.get_rev() if self.files else git.output("rev-parse", "HEAD")
-        except (RevError, DvcException, AttributeError):  # the last one: a tree or a file in git
-            raise UserError(f"{name!r} is no commit, branch or DVC experiment: see git log and dvc exp show") from None
+        self.name, self.absent, self.tree = name, {}, Tree(name)
+        self.commit = self.tree.commit
 
     def fetch(self, path: Path, target: Path) -> bool:
         """Copy a file of this run to ``target``; False, and a line in ``absent``, where neither git nor DVC has it."""
         try:
-            if self.files is None:
-                shutil.copy(path, target)
-            else:
-                self.files.get_file(str(path), str(target))
+            self.tree.copy(path, target)
         except Exception as error:  # noqa: BLE001 - whatever a storage does, the report says so and goes on
-            where = "the workspace" if self.files is None else "git or DVC's cache"
+            where = "the workspace" if self.name == WORKSPACE else "git or DVC's cache"
             kind = "" if isinstance(error, FileNotFoundError) else f" ({type(error).__name__})"
             self.absent[str(path)] = f"is not in {where}{kind}"
         return str(path) not in self.absent
@@ -124,7 +113,7 @@ class Revision:
 
         Empty for any other revision. Raises UserError where DVC cannot read the project.
         """
-        return status.changes() if self.files is None and self.stages else {}
+        return status.changes() if self.name == WORKSPACE and self.stages else {}
 
     @cached_property
     def head(self) -> Head | None:

@@ -10,10 +10,11 @@ from edge.devices import entries
 from edge.judge import budget
 from edge.judge.report import mistakes, pictures
 from edge.judge.report.page import BAD, GOOD, NONE, TONES, Data, Figure, Page, Section, Table, interval, number
-from edge.judge.report.revisions import WORKSPACE, Revision, same
+from edge.judge.report.revisions import Revision, same
 from edge.judge.verdicts import Change, at, on_device, score, since, size
 from edge.records import git, measurement, metrics
 from edge.records.measurement import Measurement
+from edge.records.tree import WORKSPACE
 
 COMMITS, FILES, NAMED = 50, 60, 5  # commits, changed files, and reasons to run again that are listed
 HASH, SHORT = re.compile("[0-9a-f]{32,}"), 12  # letters of a hash that are shown

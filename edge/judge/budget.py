@@ -129,7 +129,7 @@ def drop(asked: float, headline: str) -> Row:
     """What quantization lost of the headline."""
     name, place = f"{headline}_drop", str(paths.EDGE)
     try:
-        lost = round(metrics.quantization_drop(headline), DECIMALS)
+        lost = round(metrics.quantization_drop(), DECIMALS)
     except UserError as error:
         return Row(name, place, asked, None, False, str(error))
     return Row(name, place, asked, lost, lost <= asked)

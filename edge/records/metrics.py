@@ -39,9 +39,9 @@ def quantized() -> dict:
     raise UserError(f"{QUANTIZE} is missing, damaged or of another model: run dvc repro")
 
 
-def quantization_drop(headline: str) -> float:
-    """What quantization lost of the score ``headline``, a gain is negative; raises UserError where it is not known."""
-    drop = quantized().get(f"{headline}_drop")
+def quantization_drop() -> float:
+    """What quantization lost of the headline, a gain is negative; raises UserError where it is not known."""
+    drop = quantized().get("drop")
     if type(drop) not in (int, float) or not abs(drop) < float("inf"):
-        raise UserError(f"{QUANTIZE}: {headline}_drop = {drop!r}: it should be a number: run dvc repro")
+        raise UserError(f"{QUANTIZE}: drop = {drop!r}: it should be a number: run dvc repro")
     return drop

@@ -40,7 +40,7 @@ class Workspace:
         paths.EDGE.parent.mkdir()
         paths.EDGE.write_bytes(bytes(1000))
         paths.TFLITE.write_bytes(bytes(3000))
-        self.quantize(accuracy_drop=0.92 - 0.9)
+        self.quantize(drop=0.92 - 0.9)
         self.measure("local")
 
     def measure(self, *names: str) -> None:
@@ -147,9 +147,9 @@ def test_what_is_no_figure_is_missed(work, device, keys, budget, value):
 @pytest.mark.parametrize("value", [*NO_FIGURE[:4], *NO_FIGURE[5:]], ids=lambda value: str(value)[:9])
 def test_a_drop_that_is_no_figure_is_missed(work, value):
     """The same for what quantization loses, where a negative share is a gain."""
-    work.quantize(accuracy_drop=-0.01)
+    work.quantize(drop=-0.01)
     assert work.verdicts(accuracy_drop=0.0) == {("accuracy_drop", "models/edge.onnx"): True}
-    work.quantize(accuracy_drop=value)
+    work.quantize(drop=value)
     assert work.verdicts(accuracy_drop=1.0) == {("accuracy_drop", "models/edge.onnx"): False}
 
 
@@ -263,9 +263,9 @@ def test_broken_files_are_missed(work, text):
 
 def test_the_drop_of_another_model_is_missed(work):
     """metrics/quantize.json counts only for the model file at hand, and only where both are there."""
-    work.quantize(accuracy_drop=0.0, model_sha256="0" * 64)
+    work.quantize(drop=0.0, model_sha256="0" * 64)
     assert not work.verdicts(accuracy_drop=1.0)["accuracy_drop", "models/edge.onnx"]
-    work.quantize(accuracy_drop=0.0)
+    work.quantize(drop=0.0)
     assert work.verdicts(accuracy_drop=1.0)["accuracy_drop", "models/edge.onnx"]
     paths.EDGE.unlink()
     assert not work.verdicts(accuracy_drop=1.0, bytes=10**9)["accuracy_drop", "models/edge.onnx"]
@@ -295,10 +295,10 @@ def test_accuracy_is_judged_on_every_device(work):
 
 
 def test_the_headline_metric_names_the_drop(work):
-    """What quantization loses is read under the name of the task's headline metric."""
-    work.quantize(accuracy_drop=0.0, word_accuracy_drop=0.5)
+    """What quantization loses is told under the name of the task's headline."""
+    work.quantize(drop=0.5)
     rows = budget.judge_all(tasks.Budget(), Goal(drop=0.1), "word_accuracy", {})
-    assert [row.measured for row in rows] == [0.5]
+    assert [row[:4] for row in rows] == [("word_accuracy_drop", "models/edge.onnx", 0.1, 0.5)]
 
 
 @pytest.mark.parametrize(

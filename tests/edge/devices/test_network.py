@@ -14,7 +14,7 @@ import pytest
 from device import failure
 from edge.core import errors, files
 from edge.core.errors import UserError
-from edge.devices import entries, evaluation
+from edge.devices import entries, evaluation, results
 from tests.device import models
 from tests.edge.devices import network, sshd
 
@@ -32,7 +32,7 @@ def entry(board: network.Board, **changes) -> entries.Device:
     return models.ssh(board.folder, board.config, **changes)
 
 
-def evaluate(device: entries.Device, model: Path, **changes) -> evaluation.Results:
+def evaluate(device: entries.Device, model: Path, **changes) -> results.Results:
     """Measure with little work."""
     return evaluation.evaluate(device, models.work(model, **{"runs": 1, "repeats": 1} | changes))
 

@@ -1,5 +1,6 @@
 """Quantize: reads models/model.onnx and the calibration set, writes models/edge.onnx and metrics/quantize.json."""
 
+import sys
 from pathlib import Path
 
 import onnx
@@ -40,11 +41,25 @@ def quantize(task, scheme: str, config, source: Path, prepared: Path, target: Pa
     }
 
 
+def costs(scheme: str, metrics: dict, headline: str, most: float | None) -> list[str]:
+    """What ``scheme`` costs that a person did not ask for: more bytes, or more of the headline than ``most``."""
+    found = []
+    if metrics["bytes_against_fp32"] > 1:
+        found.append(f"{scheme} makes the model {metrics['bytes_against_fp32']:.2f} times as large as fp32")
+    if most is not None and metrics["drop"] > most:
+        found.append(
+            f"{scheme} loses {metrics['drop']:.4f} of {headline}, and budget.drop of the config allows {most:g}"
+        )
+    return found
+
+
 def main() -> None:
     params, task, config = tasks.selected()
     commit = git.commit("quantize", params.task)
     metrics = quantize(task, params.quant, config.quantize, paths.ONNX, paths.PREPARED, paths.EDGE, commit)
     files.write_json(paths.METRICS / "quantize.json", metrics)
+    for cost in costs(params.quant, metrics, task.head.headline, config.budget.drop):
+        print(f"warning: {cost}: try another scheme", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -157,5 +157,8 @@ def selected() -> Settings:
     model = create_model("Config", __base__=settings.Section, **{name: (kind, ...) for name, kind in sections.items()})
     path = paths.CONFIGS / f"{params.task}.yaml"
     config = settings.validate(model, settings.read(path), path)
-    task.check(config)
+    try:
+        task.check(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return Settings(params, task, config)

@@ -47,9 +47,7 @@ def costs(scheme: str, metrics: dict, headline: str, most: float | None) -> list
     if metrics["bytes_against_fp32"] > 1:
         found.append(f"{scheme} makes the model {metrics['bytes_against_fp32']:.2f} times as large as fp32")
     if most is not None and metrics["drop"] > most:
-        found.append(
-            f"{scheme} loses {metrics['drop']:.4f} of {headline}, and budget.drop of the config allows {most:g}"
-        )
+        found.append(f"{scheme} loses {metrics['drop']:.4f} of {headline}, the config's budget.drop allows {most:g}")
     return found
 
 

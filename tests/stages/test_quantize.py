@@ -10,7 +10,7 @@ from stages.quantize import costs
     [
         (0.3, 0.01, 0.02, []),
         (2.4, 0.0, 0.02, ["int8 makes the model 2.40 times as large as fp32"]),
-        (0.3, 0.06, 0.02, ["int8 loses 0.0600 of accuracy, and the config's budget.drop allows 0.02"]),
+        (0.3, 0.06, 0.02, ["int8 loses 0.0600 of accuracy, the config's budget.drop allows 0.02"]),
         (0.3, 0.06, None, []),
     ],
 )

@@ -11,7 +11,7 @@ from benchmarks.clone import SHORT, clone, row
 from edge.data import shards
 from edge.models.formats import onnx_file
 
-SYNTHETIC = {
+SYNTHETIC = real_speech.RECIPE | {
     "collect__words": real_speech.DIGITS,
     "collect__unknown": 0,
     "collect__silence": 0,

@@ -124,9 +124,9 @@ def sending(board: network.Board, fail: Callable[[], None]) -> None:
         fail()
         until(lambda: not connected(board), run)
         board.mend()
-        assert run.result().report["model_sha256"] == files.sha256(large)
+        assert run.result().report.model_sha256 == files.sha256(large)
     until(lambda: not transfers(board))
-    assert evaluate(entry(board), large, **stored).report["model_sha256"] == files.sha256(large)
+    assert evaluate(entry(board), large, **stored).report.model_sha256 == files.sha256(large)
     assert not bundles(board, "*/.*/*")
 
 
@@ -142,7 +142,7 @@ def sending_for_good(board: network.Board, fail: Callable[[], None]) -> None:
     board.mend()
     until(lambda: bundles(board, "*/.rsync-partial/*.onnx"))
     before = board.counter("tx")
-    assert evaluate(entry(board), large, **stored).report["model_sha256"] == files.sha256(large)
+    assert evaluate(entry(board), large, **stored).report.model_sha256 == files.sha256(large)
     everything = sum(path.stat().st_size for path in bundles(board, "*/**/*") if path.is_file())
     assert board.counter("tx") - before < everything - PART / 2
     assert not bundles(board, "*/.*")

@@ -1,12 +1,12 @@
 """The threshold of a keyword spotter, chosen on validation, and what it is worth on the test split."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from edge.core.errors import UserError
 from edge.data import shards
 from edge.data.shards import Spec
 from edge.modalities.audio import continuous, stream
@@ -20,7 +20,7 @@ def decide(predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> 
     """(metadata, metrics, DET curve) as the task's contract says.
 
     ``config`` has ``hop``, ``smoothing`` and ``refractory`` in seconds, ``false_accepts`` an hour and ``minutes`` of
-    each stream. Raises UserError where no threshold keeps to ``false_accepts``.
+    each stream. Where no threshold keeps to ``false_accepts``, a warning says so and there is the curve alone.
     """
     if UNKNOWN not in spec.labels:
         print(f"no label {UNKNOWN}: false accepts and misses in continuous audio are not measured")
@@ -29,12 +29,13 @@ def decide(predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> 
         Listener(predict, shards.load(prepared, name), config, spec, np.random.default_rng([seed, number]))
         for number, name in enumerate(("val", "test"))
     )
+    columns = (stream.THRESHOLDS, test.false_accepts(), test.miss_rate())
+    table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
     try:
         threshold = stream.choose_threshold(val.false_accepts(), config.false_accepts)
     except ValueError as error:
-        raise UserError(f"train.stream.false_accepts: {error}") from None
-    columns = (stream.THRESHOLDS, test.false_accepts(), test.miss_rate())
-    table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+        print(f"warning: train.stream.false_accepts: {error}; the model has no threshold", file=sys.stderr)
+        return {}, {}, table
     chosen = table[table.threshold == threshold].iloc[0]
     metadata = {"threshold": threshold} | {key: getattr(config, key) for key in ("hop", "smoothing", "refractory")}
     metrics = {

@@ -1,15 +1,15 @@
 """Image classification: which digit, letter or thing a small picture shows."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from edge import heads
-from edge.core.errors import UserError
-from edge.data import shards
 from edge.data.shards import SPLITS, Spec, Tensor
+from edge.data.splits import check_labels, split_of
 from tasks import Task
 from tasks.image_classification.settings import Collect, Preprocess, Train
 
@@ -27,16 +27,6 @@ def digits(config: Collect, out: Path, seed: int) -> None:
     pd.DataFrame(rows).to_csv(out / "manifest.csv", index=False)
 
 
-def split_of(digest: str, config: Preprocess) -> str:
-    """The split of a picture, by a hash of its content."""
-    place = shards.share(digest, "split")
-    if place < config.test:
-        return "test"
-    if place < config.test + config.val:
-        return "val"
-    return "calibration" if shards.share(digest, "calibration") < config.calibration else "train"
-
-
 class ImageClassification(Task):
     """Which digit, letter or thing a small picture shows: uint8 pixels [height, width, channels] to labels."""
 
@@ -52,14 +42,11 @@ class ImageClassification(Task):
         pixels = np.load(raw / "pixels.npy", mmap_mode="r", allow_pickle=False)
         manifest = pd.read_csv(raw / "manifest.csv", dtype={"label": str})
         unique = manifest.drop_duplicates("sha256")
-        unique = unique.assign(split=[split_of(digest, config) for digest in unique.sha256])
+        unique = unique.assign(split=[split_of(digest, digest, config) for digest in unique.sha256])
         labels = tuple(sorted(unique.label.unique()))
+        check_labels(Counter(zip(unique.label, unique.split, strict=True)), labels, "pictures")
         for split in SPLITS:
             rows = unique[unique.split == split]
-            absent = set(labels) - set(rows.label)
-            if absent:
-                remedy = f"collect more, or raise preprocess.{split}"
-                raise UserError(f"split {split} has no picture of {min(absent)}: {remedy}")
             np.save(out / f"{split}.x.npy", pixels[rows.index])
             np.save(out / f"{split}.y.npy", rows.label.map(labels.index).to_numpy(np.int64))
         unique.to_csv(out / "manifest.csv", index=False)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge.core.settings import Recipe, Section
+from edge.data.splits import Intake
 
 
 class Collect(Section):
@@ -13,12 +14,8 @@ class Collect(Section):
     source: Literal["digits"]
 
 
-class Preprocess(Section):
+class Preprocess(Intake):
     """How the pictures are split."""
-
-    val: float = Field(gt=0, lt=0.5)
-    test: float = Field(gt=0, lt=0.5)
-    calibration: float = Field(gt=0, lt=0.5)
 
 
 class Train(Recipe):

@@ -9,10 +9,8 @@ import hashlib
 import itertools
 import json
 import tarfile
-from array import array
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -22,6 +20,8 @@ from tqdm import tqdm
 from edge.core.errors import UserError
 from edge.data import shards
 from edge.data.labels import distinct
+from edge.data.rejected import DUPLICATE, Rejected, Table
+from edge.data.writer import Splits
 from edge.modalities.audio import sox
 from edge.modalities.audio.speech import SILENCE, UNKNOWN
 
@@ -30,7 +30,7 @@ CALIBRATION = (0.1, 0.2, 0.4)  # shares that are tried where there are few clips
 LEAST_VAL = 0.2  # share of the clips that validation by clip is given then
 AGAIN = "run `dvc repro --force collect`"
 UNREADABLE, EMPTY, SILENT, CLIPPED = "unreadable", "empty", "silent", "clipped"
-TOO_SHORT, WRONG_LABEL, DUPLICATE = "too short", "wrong label", "duplicate"
+TOO_SHORT, WRONG_LABEL = "too short", "wrong label"
 REASONS = (UNREADABLE, EMPTY, SILENT, CLIPPED, TOO_SHORT, WRONG_LABEL, DUPLICATE)
 
 
@@ -54,14 +54,15 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     samples = round(cfg.seconds * cfg.rate)
     effects = sox.effects(cfg.rate, **cfg.effects.model_dump())
     untrimmed = sox.effects(cfg.rate, **cfg.effects.model_dump() | {"trim": None})
-    rejected, kept, speakers = Counter(dict.fromkeys(REASONS, 0)), Counter(), set()
+    kept, speakers = Counter(), set()
     seen: dict[bytes, str] = {}  # hash of a window -> its label
     named: set[str] = set()
     seconds = 0.0
-    with ExitStack() as stack:
-        splits = {split: stack.enter_context(Shard(out, split, samples)) for split in shards.SPLITS}
-        manifest = stack.enter_context(Table(out / "manifest.csv", "id", "label", "speaker", "split", "sha256"))
-        rejects = stack.enter_context(Table(out / "rejected.csv", "id", "reason"))
+    with (
+        Splits(out, ("<i2", (samples,)), ("int64", ())) as splits,
+        Table(out / "manifest.csv", "id", "label", "speaker", "split", "sha256") as manifest,
+        Rejected(out) as rejected,
+    ):
         for chunk in chunks(raw):
             for clip, heard, reason in converted(chunk, names, cfg, effects, untrimmed):
                 if not reason:
@@ -70,29 +71,30 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
                     if digest.digest() in seen:
                         reason = DUPLICATE if seen[digest.digest()] == clip.label else WRONG_LABEL
                 if reason:
-                    rejected[reason] += 1
-                    rejects.add(clip.id, reason)
+                    rejected.reject(clip.id, "", reason)
                     continue
                 seen[digest.digest()] = clip.label
                 split = split_of(clip.speaker, digest.hexdigest(), cfg)
-                splits[split].add(window, names.index(clip.label))
+                splits.add(split, window, names.index(clip.label))
                 manifest.add(clip.id, clip.label, clip.speaker, split, digest.hexdigest())
                 kept[clip.label, split] += 1
                 seconds += len(heard) / cfg.rate
                 named.add(clip.speaker)
                 if clip.label != SILENCE:
                     speakers.add(clip.speaker or digest.digest())
-    _check_rejected(rejected, sum(kept.values()), cfg.max_rejected)
+    rejected.check(kept.total(), cfg.max_rejected, "clips")
     present = {label for label, _ in kept}
     labels = tuple(name for name in names if name in present or name not in (UNKNOWN, SILENCE))
     _check_splits(kept, labels, speakers, named, out / "manifest.csv", cfg)
-    for shard in splits.values():
-        shard.save_labels([labels.index(name) if name in labels else -1 for name in names])
+    new = np.array([labels.index(name) if name in labels else -1 for name in names])
+    for split in shards.SPLITS:
+        path = out / f"{split}.y.npy"
+        np.save(path, new[np.load(path, allow_pickle=False)])
     metadata = {"sample_rate": cfg.rate, "sox_effects": effects}
     ends = shards.Tensor("waveform", (samples,), scale=1 / 32768), shards.Tensor("scores", (len(labels),))
     shards.Spec(*ends, labels, metadata).save(out)
-    counts = {split: len(shard.labels) for split, shard in splits.items()}
-    return counts | {"rejected": dict(rejected), "speakers": len(speakers), "seconds": round(seconds, 1)}
+    reasons = dict.fromkeys(REASONS, 0) | rejected.counts
+    return splits.counts | {"rejected": reasons, "speakers": len(speakers), "seconds": round(seconds, 1)}
 
 
 def words(raw: Path) -> list[str]:
@@ -203,68 +205,6 @@ def split_of(speaker: str, digest: str, cfg) -> str:
     if place < cfg.split.test + cfg.split.val:
         return "val"
     return "calibration" if shards.share(digest, "calibration") < cfg.calibration else "train"
-
-
-class Shard:
-    """One split on disk, appended to: the header of ``<split>.x.npy`` is written again when the number is known."""
-
-    def __init__(self, folder: Path, split: str, samples: int):
-        self.folder, self.split, self.samples = folder, split, samples
-        self.labels = array("q")
-
-    def __enter__(self):
-        self.file = open(self.folder / f"{self.split}.x.npy", "wb")  # noqa: SIM115 - closed in __exit__
-        self._header()
-        return self
-
-    def __exit__(self, *_):
-        self.file.seek(0)
-        self._header()
-        self.file.close()
-
-    def _header(self) -> None:
-        """NumPy leaves room for a larger first axis, so every header of this array has the same length."""
-        shape = (len(self.labels), self.samples)
-        np.lib.format.write_array_header_1_0(self.file, {"descr": "<i2", "fortran_order": False, "shape": shape})
-
-    def add(self, samples: np.ndarray, label: int) -> None:
-        self.file.write(samples.astype("<i2").tobytes())
-        self.labels.append(label)
-
-    def save_labels(self, new: list[int]) -> None:
-        """Write ``<split>.y.npy``, int64 [n], each label index replaced by ``new[index]``."""
-        np.save(self.folder / f"{self.split}.y.npy", np.array(new)[np.array(self.labels, np.int64)])
-
-
-class Table:
-    """A csv file, written row by row."""
-
-    def __init__(self, path: Path, *columns: str):
-        self.path, self.columns = path, columns
-
-    def __enter__(self):
-        self.file = open(self.path, "w", newline="", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
-        self.rows = csv.writer(self.file, lineterminator="\n")
-        self.add(*self.columns)
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-
-    def add(self, *values: str) -> None:
-        self.rows.writerow(values)
-
-
-def _check_rejected(rejected: Counter, kept: int, most: float) -> None:
-    """Duplicates are no fault of the recording and do not count."""
-    faults = Counter({reason: count for reason, count in rejected.items() if reason != DUPLICATE})
-    reason, count = max(faults.items(), key=lambda item: item[1])
-    total = sum(rejected.values()) + kept
-    if faults.total() > most * total:
-        raise UserError(
-            f"{faults.total()} of {total} clips are rejected, {count} of them as {reason}, and preprocess.max_rejected "
-            f"allows {most:.0%}: mend or remove them, or change the limit that rejects them"
-        )
 
 
 def _check_splits(kept: Counter, labels: tuple[str, ...], speakers: set, named: set[str], manifest: Path, cfg) -> None:

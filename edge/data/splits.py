@@ -1,0 +1,72 @@
+"""Which split an example belongs to, and what must not happen between splits: leaks, gaps and contradictions."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from edge.core.errors import UserError
+from edge.core.settings import Section
+from edge.data import shards
+from edge.data.rejected import CONTRADICTION, DUPLICATE
+
+
+class Intake(Section):
+    """Settings of `preprocess` that every task has whose examples are split by a hash: a task adds its own."""
+
+    val: float = Field(ge=0, lt=0.5)
+    test: float = Field(ge=0, lt=0.5)
+    calibration: float = Field(gt=0, lt=0.5)
+    max_rejected: float = Field(ge=0, le=1)
+
+
+def split_of(group: str, digest: str, config: Intake) -> str:
+    """The split of an example: test and val by its group (a person, a document), calibration by its content.
+
+    ``digest`` is a hash of the content. A group that leaks nothing is the content itself: ``split_of(digest, digest,
+    config)``. The split follows from the two names alone, and so it stays as data grow.
+    """
+    place = shards.share(group, "split")
+    if place < config.test:
+        return "test"
+    if place < config.test + config.val:
+        return "val"
+    return "calibration" if shards.share(digest, "calibration") < config.calibration else "train"
+
+
+def repeated(examples: Iterable[tuple[str, str]]) -> dict[int, str]:
+    """What to leave out of ``examples``, pairs (digest of the content, what is true of it): index -> reason.
+
+    The first of equal examples stays, the others are duplicates. Where equal content has different truths, nobody knows
+    which is right: all of them are contradictions.
+    """
+    pairs = list(examples)
+    truths: dict[str, set[str]] = {}
+    for digest, truth in pairs:
+        truths.setdefault(digest, set()).add(truth)
+    found, seen = {}, set()
+    for index, (digest, _) in enumerate(pairs):
+        if len(truths[digest]) > 1:
+            found[index] = CONTRADICTION
+        elif digest in seen:
+            found[index] = DUPLICATE
+        seen.add(digest)
+    return found
+
+
+def check_labels(kept: Counter, labels: Iterable[str], what: str) -> None:
+    """Raise UserError where a split lacks a label; ``kept`` counts examples by (label, split), ``what`` names them.
+
+    Example: ``check_labels(kept, labels, "pictures")``. Calibration needs any example, not each label.
+    """
+    for split in ("train", "val", "test"):
+        for label in labels:
+            if not kept[label, split]:
+                total = sum(kept[label, other] for other in shards.SPLITS)
+                change = "lower preprocess.val or preprocess.test" if split == "train" else f"raise preprocess.{split}"
+                raise UserError(
+                    f"split {split} has none of the {total} {what} of {label}: collect more from other groups, or "
+                    f"{change}"
+                )
+    if not any(kept[label, "calibration"] for label in labels):
+        raise UserError(f"none of the {what} is left for calibration: collect more, or raise preprocess.calibration")

@@ -1,8 +1,1 @@
-"""What the stages share."""
-
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notices would bury a one-line error
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the pipeline is sized for a CPU and reproducible on one
-for pool in ("INTRA", "INTER"):  # the threads of TensorFlow where train.threads does not set them: bytes depend on them
-    os.environ[f"TF_NUM_{pool}OP_THREADS"] = "1"
+"""The library: rooms that the stages and the commands share."""

@@ -11,7 +11,7 @@ import yaml
 
 from edge.core.files import sha256
 from tests.conftest import Project
-from tests.imports import ROOT, imported, with_packages
+from tests.imports import ROOT, has_code, imported, with_packages
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TASKS = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/__init__.py"))
@@ -48,7 +48,7 @@ def of_task(path: Path, called: set[str]) -> set[Path]:
 
 
 def of_stage(stage: str, task: str) -> set[Path]:
-    """Every file of the project that a stage imports where params.yaml names ``task``."""
+    """Every file of the project with code that a stage imports where params.yaml names ``task``."""
     front = Path("tasks", task, "__init__.py")
     found: set[Path] = set()
     called: set[str] = set()
@@ -64,7 +64,7 @@ def of_stage(stage: str, task: str) -> set[Path]:
             waiting.add(front)  # again, with the functions that this file calls
         if path == front:
             waiting |= with_packages(ROOT, of_task(front, called)) - found
-    return with_packages(ROOT, found)
+    return {path for path in with_packages(ROOT, found) if has_code(ROOT / path)}
 
 
 def below(path: Path, deps: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from benchmarks.clone import change
 from tests.conftest import copy_project
 
+SCHEMES = ("fp32", "fp16", "int8_dynamic", "int8")
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Two words of twenty-odd voices, two epochs, int8."""
+    """Two words of twenty-odd voices, two epochs, every scheme in turn, int8 last."""
     project = copy_project(tmp_path_factory.mktemp("default"))
-    change(project.folder / "params.yaml", quant="int8")
     change(
         project.folder / "configs/keyword_spotting.yaml",
         collect__words=["yes", "stop"],
@@ -25,8 +27,18 @@ def project(tmp_path_factory):
         evaluate_on_device__runs=70,
         evaluate_on_device__repeats=3,
     )
-    project.ok("dvc", "repro")
+    for scheme in SCHEMES:
+        change(project.folder / "params.yaml", quant=scheme)
+        project.ok("dvc", "repro")
+        shutil.copy(project.folder / "metrics/devices/local.json", tmp_path_factory.getbasetemp() / f"{scheme}.json")
     return project
+
+
+def test_every_scheme_is_measured(project, tmp_path_factory):
+    """The device computes for each scheme what this machine computes."""
+    for scheme in SCHEMES:
+        measured = json.loads((tmp_path_factory.getbasetemp() / f"{scheme}.json").read_text())
+        assert (measured["quantization"], measured["parity"]["agreement"]) == (scheme, 1.0)
 
 
 def test_every_figure_is_there(project):

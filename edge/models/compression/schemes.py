@@ -1,7 +1,8 @@
 """Quantization schemes by name, for ONNX models. What is before ``features`` and after ``logits`` stays in float."""
 
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
-from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from edge.core.errors import UserError
 from edge.data.shards import Split
 from edge.models.formats import onnx_file
 from edge.models.formats.onnx_file import FEATURES, LOGITS
+
+RECURRENT = ("LSTM", "GRU")
 
 
 class Calibration(CalibrationDataReader):
@@ -81,8 +84,8 @@ def fp16(source: Path, target: Path, calibration: Split, config) -> None:
     front, middle, last = (
         extractor.extract_model([start], [end]) for start, end in zip(steps, steps[1:], strict=False)
     )
-    half = convert_float_to_float16(middle, keep_io_types=True)
-    OnnxModel(half).topological_sort()
+    half = convert_float_to_float16(middle, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *RECURRENT])
+    store(half, RECURRENT, np.float16)
     for part in (front, half, last):
         del part.graph.value_info[:]
     only_weights = {f"rename_{part}": False for part in ("nodes", "edges", "inputs", "outputs", "value_infos")}
@@ -92,54 +95,101 @@ def fp16(source: Path, target: Path, calibration: Split, config) -> None:
     onnx.save(onnx.compose.merge_models(merged, last, [(LOGITS, LOGITS)]), target)
 
 
+def store(model: onnx.ModelProto, kinds: Sequence[str], form: type, excluded: Sequence[str] = ()) -> None:
+    """Store the weights of the recurrent nodes of ``kinds`` in ``form``, float16 or int8; the nodes stay in float.
+
+    ONNX Runtime has neither of them in half precision, and no GRU in int8. int8 has a scale for each row of a gate.
+    Nodes named in ``excluded`` are left alone.
+    """
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [node for node in model.graph.node if node.op_type in kinds and node.name not in excluded]:
+        for index, name in enumerate(node.input[:3]):
+            if name not in weights:  # the sequence
+                continue
+            values, inputs = onnx.numpy_helper.to_array(weights[name]), [name]
+            operator, how = "Cast", {"to": onnx.TensorProto.FLOAT}
+            if form is np.int8:
+                operator, how = "DequantizeLinear", {"axis": 1}
+                scale = np.maximum(np.abs(values).max(axis=(0, 2)) / 127, np.finfo(np.float32).tiny)
+                values = np.round(values / scale[:, None])
+                model.graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}/scale"))
+                inputs.append(f"{name}/scale")
+            weights[name].CopyFrom(onnx.numpy_helper.from_array(values.astype(form), name))
+            node.input[index] = f"{name}/float"
+            operator, how = (
+                ("DequantizeLinear", {"axis": 1}) if form is np.int8 else ("Cast", {"to": onnx.TensorProto.FLOAT})
+            )
+            model.graph.node.append(
+                onnx.helper.make_node(operator, inputs, [node.input[index]], f"{name}/{operator}", **how)
+            )
+    OnnxModel(model).topological_sort()
+
+
 def int8(source: Path, target: Path, calibration: Split, config) -> None:
-    """Static, QDQ format, int8 weights and activations, min-max calibration on the calibration set."""
-    prepared = target.with_suffix(".prepared")
-    try:
-        prepare(source, prepared)
-        model = onnx.load(prepared)
+    """Static, QDQ format, int8 weights and activations, min-max calibration on the calibration set.
+
+    Recurrent nodes have no such format. An LSTM is quantized as in ``int8_dynamic``; of a GRU, only
+    the weights are int8.
+    """
+    model = prepared(onnx.load(source))
+    excluded = in_float(model)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        if any(node.op_type == "LSTM" and node.name not in excluded for node in model.graph.node):
+            lstm = Path(folder, "lstm.onnx")
+            quantize_dynamic(
+                model, lstm, op_types_to_quantize=["LSTM"], weight_type=QuantType.QInt8, nodes_to_exclude=excluded
+            )
+            model = onnx.load(lstm)
         quantize_static(
-            prepared,
+            model,
             target,
             Calibration(model.graph.input[0].name, calibration, config.batch),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             per_channel=config.per_channel,
-            nodes_to_exclude=in_float(model),
+            nodes_to_exclude=excluded,
         )
-    finally:
-        prepared.unlink(missing_ok=True)
+    store_gru(target, excluded)
 
 
-def prepare(source: Path, target: Path) -> None:
-    """Write ``source`` as static quantization wants it: shapes inferred, operators fused by ONNX Runtime.
+def store_gru(path: Path, excluded: Sequence[str]) -> None:
+    """Store the weights of every GRU of a model file in int8, in place, but of those named in ``excluded``."""
+    model = onnx.load(path)
+    if any(node.op_type == "GRU" for node in model.graph.node):
+        store(model, ["GRU"], np.int8, excluded)
+        onnx.save(model, path)
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` as static quantization wants it: shapes inferred, operators fused by ONNX Runtime.
 
     ``features`` and ``logits`` are outputs meanwhile: fusion drops the name of a tensor that is none, and quantization
     would then find nothing to leave in float.
     """
-    model = onnx.load(source)
-    check_named(model)
-    steps = target.with_suffix(".steps")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        steps, fused = Path(folder, "steps.onnx"), Path(folder, "fused.onnx")
         onnx.save(onnx_file.with_steps(model, FEATURES, LOGITS), steps)
-        quant_pre_process(steps, target, skip_symbolic_shape=True)
-    finally:
-        steps.unlink(missing_ok=True)
-    fused = onnx.load(target)
+        quant_pre_process(steps, fused, skip_symbolic_shape=True)
+        found = onnx.load(fused)
     scores = model.graph.output[0].name
-    for output in [output for output in fused.graph.output if output.name != scores]:
-        fused.graph.output.remove(output)
-        fused.graph.value_info.append(output)
-    onnx.save(fused, target)
+    for output in [output for output in found.graph.output if output.name != scores]:
+        found.graph.output.remove(output)
+        found.graph.value_info.append(output)
+    return found
 
 
 def int8_dynamic(source: Path, target: Path, calibration: Split, config) -> None:
-    """int8 weights; activations are quantized while running, so nothing is calibrated."""
-    nodes = in_float(onnx.load(source))
+    """int8 weights; activations are quantized while running, so nothing is calibrated.
+
+    Of a GRU, only the weights are int8.
+    """
+    model = onnx.load(source)
+    excluded = in_float(model)
     quantize_dynamic(
-        source, target, per_channel=config.per_channel, weight_type=QuantType.QInt8, nodes_to_exclude=nodes
+        model, target, per_channel=config.per_channel, weight_type=QuantType.QInt8, nodes_to_exclude=excluded
     )
+    store_gru(target, excluded)
 
 
 SCHEMES: dict[str, Callable[[Path, Path, Split, object], None]] = {

@@ -1,5 +1,6 @@
 """Keras to ONNX: tf2onnx, batch norm folded, checked, described."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import tensorflow as tf
 import tf2onnx
 
 from edge.data.shards import Spec
-from edge.models.formats import metadata, steps
-from edge.models.formats.onnx_file import SCORES
+from edge.models.formats import metadata, recurrent, steps
+from edge.models.formats.onnx_file import FEATURES, SCORES
 
 
 def to_onnx(model, spec: Spec, opset: int, entries: dict, path: Path) -> int:
@@ -20,13 +21,15 @@ def to_onnx(model, spec: Spec, opset: int, entries: dict, path: Path) -> int:
     what stays in float. ONNX Runtime's basic optimizations fold batch norm into the convolutions; all operators stay
     standard. Raises UserError where the model has no such layer.
     """
+    logging.getLogger("tf2onnx.shape_inference").setLevel(logging.ERROR)  # it warns of outputs that nothing reads
     signature = [tf.TensorSpec((None, *spec.input.shape), spec.input.dtype, name=spec.input.name)]
-    traced = tf.function(steps.traced(model), input_signature=signature)
-    converted, _ = tf2onnx.convert.from_function(traced, signature, opset=opset)
+    traced = tf.function(steps.traced(recurrent.marked(model)), input_signature=signature)
+    converted, _ = tf2onnx.convert.from_function(traced, signature, opset=opset, custom_op_handlers=recurrent.HANDLERS)
     folded = fold(converted)
     for output in [o for o in folded.graph.output if o.name != SCORES]:
         folded.graph.output.remove(output)
         folded.graph.value_info.append(output)
+    read_features(folded.graph)
     name_constants(folded.graph)
     name_batch(folded.graph)
     folded.graph.name = entries["task"]
@@ -47,6 +50,18 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
         options.log_severity_level = 3
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
+
+
+def read_features(graph: onnx.GraphProto) -> None:
+    """Let all nodes read ``features`` where it is the model's input itself: folding lets them read the input."""
+    entry = graph.input[0].name
+    for same in [node for node in graph.node if (node.op_type, *node.input) == ("Identity", entry)]:
+        if same.output[0] == FEATURES:
+            graph.node.remove(same)
+            for node in graph.node:
+                for index, name in enumerate(node.input):
+                    node.input[index] = FEATURES if name == entry else name
+            graph.node.insert(0, same)
 
 
 def name_constants(graph: onnx.GraphProto) -> None:

@@ -22,15 +22,16 @@ def to_tflite(model, spec: Spec, metadata: dict[str, str], path: Path) -> None:
 
     The outputs of the layers ``features`` and ``logits`` keep these names inside the graph. The batch is fixed, since
     the CPU kernels want shapes that do not change. The converter freezes the variables itself; by way of a SavedModel
-    it takes six times as long. Raises UserError with the operators that TFLite does not have as builtins.
+    it takes six times as long. An LSTM or GRU of few steps is unrolled, a longer one stays a loop. Raises UserError
+    with the operators that TFLite does not have as builtins.
     """
     import tensorflow as tf  # here, so that metadata are read and models are run without it
     from absl import logging
     from tensorflow.lite.python.convert_phase import ConverterError
 
-    from edge.models.formats import steps
+    from edge.models.formats import recurrent, steps
 
-    by_name = steps.traced(model)
+    by_name = steps.traced(recurrent.unrolled(model))
 
     @tf.function(input_signature=[tf.TensorSpec((1, *spec.input.shape), spec.input.dtype, name=spec.input.name)])
     def in_order(x):

@@ -48,14 +48,14 @@ def lenet(features, classes: int, channels: int = 16, dropout: float = 0.2):
 
 def lstm(features, classes: int, units: int = 64, dropout: float = 0.2):
     """One LSTM over the frames (Hochreiter and Schmidhuber 1997); the mean of its outputs is classified."""
-    x = layers.LSTM(units, return_sequences=True, unroll=True)(features)
+    x = layers.LSTM(units, return_sequences=True)(features)
     x = layers.Dropout(dropout)(layers.GlobalAveragePooling1D()(x))
     return layers.Dense(classes, name="logits")(x)
 
 
 def gru(features, classes: int, units: int = 64, dropout: float = 0.2):
     """One GRU over the frames (Cho et al. 2014); the mean of its outputs is classified."""
-    x = layers.GRU(units, return_sequences=True, unroll=True)(features)
+    x = layers.GRU(units, return_sequences=True)(features)
     x = layers.Dropout(dropout)(layers.GlobalAveragePooling1D()(x))
     return layers.Dense(classes, name="logits")(x)
 

@@ -96,7 +96,7 @@ def test_unknown_sizes_have_a_name_that_never_changes(exported):
     assert {value.type.tensor_type.shape.dim[0].dim_param for value in values} == {"batch"}
 
 
-@pytest.mark.parametrize("architecture", ["ds_cnn", "lstm"])
+@pytest.mark.parametrize("architecture", ["ds_cnn", "lstm", "gru"])
 @pytest.mark.parametrize("opset", range(OPSETS["Ge"].ge, OPSETS["Le"].le + 1))
 def test_every_allowed_operator_set_converts(architecture, opset, tmp_path):
     """A model of each operator set that the settings allow answers like Keras, and every quantization takes it."""

@@ -5,7 +5,7 @@ windows (posterior smoothing: Chen, Parada and Heigold 2014, Small-footprint key
 networks) and reports an event where the average of a keyword reaches the threshold. How good it is shows in two
 figures: false accepts an hour of audio without keywords, and the miss rate, the share of spoken keywords that are not
 reported. The two against each other for every threshold are the detection error tradeoff (DET) curve: Martin et al.
-1997. numpy only, so that this file can travel to a device.
+1997. numpy and device/ only, so that this file can travel to a device.
 """
 
 from collections import deque
@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from device.tensors import model_input
 
 THRESHOLDS = np.linspace(0, 1, 201)
 
@@ -69,12 +71,12 @@ def scores(
 ) -> np.ndarray:
     """Scores [windows, labels] of a stream [samples] at windows of ``window`` samples that begin ``hop`` samples apart.
 
-    ``predict`` turns float32 [n, window] into [n, labels]; it gets ``samples * scale``, 256 windows at a time. A rest
-    shorter than a window is left out.
+    ``predict`` turns float32 [n, window] into [n, labels]; it gets samples as a model takes them, 256 windows at a
+    time. A rest shorter than a window is left out.
     """
     windows = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
     parts = [windows[start : start + 256] for start in range(0, len(windows), 256)]
-    return np.concatenate([predict(part.astype(np.float32) * np.float32(scale)) for part in parts])
+    return np.concatenate([predict(model_input(part, scale)) for part in parts])
 
 
 def times(count: int, window: float, hop: float) -> np.ndarray:

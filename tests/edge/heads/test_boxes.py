@@ -44,8 +44,7 @@ def test_suppression_is_the_greedy_one():
     logits = random.normal(0, 1.5, (6, 108, 7)).astype(np.float32)
     layer = boxes.Decode(LEVELS, 3)
     outputs = layer(tf.constant(logits)).numpy()
-    kept = boxes.Decode(LEVELS, 3)
-    boxes_before = unsuppressed(kept, logits)
+    boxes_before = unsuppressed(layer, logits)
     for found, candidates in zip(outputs, boxes_before, strict=True):
         greedy = []
         for box in candidates[candidates[:, 4] > 0]:

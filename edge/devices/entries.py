@@ -4,8 +4,9 @@ import re
 import shlex
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,7 +47,7 @@ class Limits(settings.Section):
     storage_mb: int = Field(2000, ge=1)
 
 
-class Device(settings.Section):
+class Device(settings.Section, ABC):
     """What every entry of devices.yaml has."""
 
     transport: str
@@ -57,13 +58,13 @@ class Device(settings.Section):
     wheels: str | None = Field(pattern=NAME)
     limits: Limits = Limits()
 
+    @abstractmethod
     def interpreter(self) -> list[str]:
         """Command that starts Python there."""
-        raise NotImplementedError
 
-    def connect(self):
+    @abstractmethod
+    def connect(self) -> AbstractContextManager[Link]:
         """Context manager that yields a Link."""
-        raise NotImplementedError
 
     def board(self, found: Board) -> Board:
         """What the jobs run on, where the first contact ``found`` so."""

@@ -116,9 +116,6 @@ def store(model: onnx.ModelProto, kinds: Sequence[str], form: type, excluded: Se
                 inputs.append(f"{name}/scale")
             weights[name].CopyFrom(onnx.numpy_helper.from_array(values.astype(form), name))
             node.input[index] = f"{name}/float"
-            operator, how = (
-                ("DequantizeLinear", {"axis": 1}) if form is np.int8 else ("Cast", {"to": onnx.TensorProto.FLOAT})
-            )
             model.graph.node.append(
                 onnx.helper.make_node(operator, inputs, [node.input[index]], f"{name}/{operator}", **how)
             )

@@ -9,6 +9,7 @@ import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
+from edge.core.errors import UserError
 from edge.data.shards import Spec
 from edge.models.formats import metadata, recurrent, steps
 from edge.models.formats.onnx_file import FEATURES, SCORES
@@ -19,12 +20,18 @@ def to_onnx(model, spec: Spec, opset: int, entries: dict, path: Path) -> int:
 
     The outputs of the layers ``features`` and ``logits`` keep these names inside the graph, so that later steps find
     what stays in float. ONNX Runtime's basic optimizations fold batch norm into the convolutions; all operators stay
-    standard. Raises UserError where the model has no such layer.
+    standard. Raises UserError where the model has no such layer, or would need a second input.
     """
     logging.getLogger("tf2onnx.shape_inference").setLevel(logging.ERROR)  # it warns of outputs that nothing reads
     signature = [tf.TensorSpec((None, *spec.input.shape), spec.input.dtype, name=spec.input.name)]
     traced = tf.function(steps.traced(recurrent.marked(model)), input_signature=signature)
     converted, _ = tf2onnx.convert.from_function(traced, signature, opset=opset, custom_op_handlers=recurrent.HANDLERS)
+    kept_outside = [tensor.name for tensor in converted.graph.input[1:]]
+    if kept_outside:
+        raise UserError(
+            f"the model keeps constants outside of its graph ({kept_outside[0]}), as keras.layers.Normalization does: "
+            "make them inside the layer's call, or take keras.layers.Rescaling"
+        )
     folded = fold(converted)
     for output in [o for o in folded.graph.output if o.name != SCORES]:
         folded.graph.output.remove(output)

@@ -5,16 +5,12 @@ row a clip (id, label, speaker, source, seconds, sha256) in the same order; ``sk
 was left out (file, reason); ``labels.json`` lists the words in order.
 """
 
-import csv
 import functools
 import hashlib
-import io
 import json
 import re
-import sys
-import tarfile
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.core.errors import UserError
-from edge.data import archive, fetch, labels
+from edge.data import archive, collected, fetch, labels
 from edge.modalities.audio import phone, sox, speech
 from edge.modalities.audio.speech import SILENCE, UNKNOWN
 
@@ -46,7 +42,6 @@ SPEECH_COMMANDS = {  # CC BY 4.0; mini is a part of full's test set
     ),
 }
 NOISE = "_background_noise_"
-NAMED = 3  # files that the summary of what is left out names for each reason
 BLOCK = 8  # seconds of background noise that count as one speaker, so that neighbouring clips share a split
 
 FSDD_NAME = re.compile(r"/recordings/(?P<digit>\d)_(?P<speaker>[a-z]+)_\d+\.wav$")
@@ -124,11 +119,11 @@ def directory(cfg, out: Path, seed: int) -> None:
     """
     if cfg.directory.path is None:
         raise UserError("collect.directory.path is empty: name the folder or archive of source directory")
-    path = _home(cfg.directory.path)
+    path = collected.home(cfg.directory.path)
     unread: dict[str, str] = {}
     with archive.members(path, functools.partial(_is_sound, unread=unread), _limits(cfg)) as members:
         members.skipped.update(unread)
-        around = _around(members.names, cfg.words)
+        around = collected.around(members.names, (*(cfg.words or ()), UNKNOWN, SILENCE))
         found, clips = set(), []
         for name in members.names:
             label, speaker, reason = _place(PurePosixPath(name).parts[around:], cfg.words)
@@ -147,14 +142,6 @@ def directory(cfg, out: Path, seed: int) -> None:
         collect(cfg, out, seed, "directory", words, clips, members)
 
 
-def _home(path: str) -> Path:
-    """A path with ``~`` replaced; raises UserError where nobody has that name."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise UserError(f"collect.directory.path = {path!r}: whose home that is nobody knows, write it out") from None
-
-
 def _is_sound(name: str, unread: dict[str, str]) -> bool:
     """Does the file's suffix say that it can be read? Where not, the reason goes into ``unread``."""
     from sox.core import VALID_FORMATS
@@ -164,14 +151,6 @@ def _is_sound(name: str, unread: dict[str, str]) -> bool:
         return True
     unread[name] = f"format {suffix} is not read: convert sound to wav" if suffix else "a name without a suffix"
     return False
-
-
-def _around(names: list[str], words: Iterable[str] | None) -> int:
-    """1 where all files are in one folder that holds the label folders, as in most archives, else 0."""
-    parts = [PurePosixPath(name).parts for name in names]
-    tops = {part[0] for part in parts}
-    known = (*(words or ()), UNKNOWN, SILENCE)
-    return int(len(tops) == 1 and min(map(len, parts)) > 2 and _composed(*tops) not in known)
 
 
 def _place(parts: tuple[str, ...], words: Iterable[str] | None) -> tuple[str, str, str]:
@@ -272,55 +251,22 @@ def store(
 
     Raises UserError where a word has no clip.
     """
-    tell_skipped(skipped or {}, out)
-    counts, last = Counter(), ""
-    with (
-        tarfile.open(out / "clips.tar", "w", encoding="utf-8") as tar,
-        open(out / "manifest.csv", "w", newline="", encoding="utf-8") as file,
-    ):
-        manifest = csv.writer(file, lineterminator="\n")
-        manifest.writerow(("id", "label", "speaker", "source", "seconds", "sha256"))
+    collected.tell_skipped(skipped or {}, out)
+    counts = Counter()
+    with collected.Packed(out, "clips.tar", "label", "speaker", "source", "seconds") as packed:
         for name, label, speaker, data in rows:
-            assert name > last, "ids are unique and sorted"
-            entry = tarfile.TarInfo(name)  # mtime, uid and gid are 0
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-            tar.members = []
             try:
                 seconds = f"{sox.read(data, PurePosixPath(name).suffix).seconds:.4f}"
             except sox.Unreadable:
                 seconds = ""
-            manifest.writerow((name, label, speaker, source, seconds, _sha256(data)))
+            packed.add(name, data, label, speaker, source, seconds)
             counts[label] += 1
-            last = name
     missing = [word for word in words if not counts[word]]
     if missing or not counts:
         what = f"no clip of {', '.join(missing)}" if missing else "no clips"
-        left_out = f" (left out: {summary(skipped)})" if skipped else ""
+        left_out = f" (left out: {collected.summary(skipped)})" if skipped else ""
         raise UserError(f"source {source} has {what}{left_out}: change collect.words or the source in the config")
     (out / "labels.json").write_text(json.dumps(list(words)) + "\n", encoding="utf-8")
-
-
-def tell_skipped(skipped: dict[str, str], out: Path) -> None:
-    """Write skipped.csv (file, reason), sorted, and say on stderr in one line how many files were left out and why."""
-    with open(out / "skipped.csv", "w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("file", "reason"))
-        rows.writerows(sorted(skipped.items()))
-    if skipped:
-        print(f"files left out: {len(skipped)}, listed in skipped.csv: {summary(skipped)}", file=sys.stderr)
-
-
-def summary(skipped: dict[str, str]) -> str:
-    """The reasons, commonest first, each with the number of files and the first of them."""
-    by_reason = defaultdict(list)
-    for name, reason in sorted(skipped.items()):
-        by_reason[reason].append(name if name.isprintable() else ascii(name))
-    parts = []
-    for reason, names in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0])):
-        more = ", …" if len(names) > NAMED else ""
-        parts.append(f"{len(names)} {reason} ({', '.join(names[:NAMED])}{more})")
-    return "; ".join(parts)
 
 
 def _fetched(url: str | None, sha256: str, name: str) -> Path:

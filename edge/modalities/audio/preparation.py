@@ -8,7 +8,6 @@ import csv
 import hashlib
 import itertools
 import json
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -18,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.core.errors import UserError
-from edge.data import shards
+from edge.data import collected, shards
+from edge.data.collected import AGAIN
 from edge.data.labels import distinct
 from edge.data.rejected import DUPLICATE, Rejected, Table
 from edge.data.writer import Splits
@@ -28,7 +28,6 @@ from edge.modalities.audio.speech import SILENCE, UNKNOWN
 CHUNK, CHUNK_BYTES = 500, 256 << 20  # clips in memory at a time, at most, and bytes of their samples, about
 CALIBRATION = (0.1, 0.2, 0.4)  # shares that are tried where there are few clips
 LEAST_VAL = 0.2  # share of the clips that validation by clip is given then
-AGAIN = "run `dvc repro --force collect`"
 UNREADABLE, EMPTY, SILENT, CLIPPED = "unreadable", "empty", "silent", "clipped"
 TOO_SHORT, WRONG_LABEL = "too short", "wrong label"
 REASONS = (UNREADABLE, EMPTY, SILENT, CLIPPED, TOO_SHORT, WRONG_LABEL, DUPLICATE)
@@ -114,38 +113,26 @@ def chunks(raw: Path) -> Iterator[list[Clip]]:
     Raises UserError where one of the two files is damaged or lacks a clip.
     """
     chunk, size = [], 0
-    try:
-        with (
-            tarfile.open(raw / "clips.tar", "r|", encoding="utf-8") as tar,
-            open(raw / "manifest.csv", newline="", encoding="utf-8") as file,
-            tqdm(desc="preparing", unit="clip") as bar,
-        ):
-            for clip in _clips(tar, csv.DictReader(file, strict=True)):
-                chunk.append(clip)
-                size += len(clip.pcm.data) if clip.pcm else 0
-                if len(chunk) == CHUNK or size > CHUNK_BYTES:
-                    yield chunk
-                    bar.update(len(chunk))
-                    chunk, size = [], 0
-            if chunk:
+    with tqdm(desc="preparing", unit="clip") as bar:
+        for row, data in collected.files(raw, "clips.tar", "label", "speaker"):
+            clip = Clip(row["id"], row["label"], row["speaker"], _samples(data, row["id"]))
+            chunk.append(clip)
+            size += len(clip.pcm.data) if clip.pcm else 0
+            if len(chunk) == CHUNK or size > CHUNK_BYTES:
                 yield chunk
                 bar.update(len(chunk))
-    except (tarfile.TarError, csv.Error, UnicodeDecodeError, KeyError) as error:
-        raise UserError(f"{raw}/clips.tar or manifest.csv is damaged ({error}): {AGAIN}") from None
+                chunk, size = [], 0
+        if chunk:
+            yield chunk
+            bar.update(len(chunk))
 
 
-def _clips(tar: tarfile.TarFile, rows: csv.DictReader) -> Iterator[Clip]:
-    for row in rows:
-        while (member := tar.next()) is not None and member.name != row["id"]:
-            pass
-        if member is None:
-            raise UserError(f"clips.tar holds no {row['id']} where manifest.csv lists it: {AGAIN}")
-        tar.members = []
-        try:
-            pcm = sox.read(tar.extractfile(member).read(), PurePosixPath(row["id"]).suffix)
-        except sox.Unreadable:
-            pcm = None
-        yield Clip(row["id"], row["label"], row["speaker"], pcm)
+def _samples(data: bytes, name: str) -> sox.Pcm | None:
+    """The samples of a clip's file; None where it is unreadable."""
+    try:
+        return sox.read(data, PurePosixPath(name).suffix)
+    except sox.Unreadable:
+        return None
 
 
 def converted(chunk: list[Clip], names: tuple[str, ...], cfg, effects: list[str], untrimmed: list[str]):

@@ -48,28 +48,34 @@ class Packed:
         self.last = name
 
 
+def rows(raw: Path, *columns: str) -> Iterator[dict[str, str]]:
+    """The rows of manifest.csv, in order; raises UserError where it is damaged or lacks one of the ``columns``."""
+    try:
+        with open(raw / "manifest.csv", newline="", encoding="utf-8") as manifest:
+            reader = csv.DictReader(manifest, strict=True)
+            if absent := {"id", *columns} - set(reader.fieldnames or ()):
+                raise ValueError(f"no column {min(absent)}")
+            yield from reader
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{raw}/manifest.csv is damaged ({error}): {AGAIN}") from None
+
+
 def files(raw: Path, name: str, *columns: str) -> Iterator[tuple[dict[str, str], bytes]]:
     """Each row of manifest.csv with the bytes of its file in the tar ``name``, in order.
 
     Raises UserError where one of the two is damaged, the manifest lacks one of the ``columns``, or the tar a file.
     """
     try:
-        with (
-            tarfile.open(raw / name, "r|", encoding="utf-8") as tar,
-            open(raw / "manifest.csv", newline="", encoding="utf-8") as manifest,
-        ):
-            reader = csv.DictReader(manifest, strict=True)
-            if absent := {"id", *columns} - set(reader.fieldnames or ()):
-                raise ValueError(f"no column {min(absent)}")
-            for row in reader:
+        with tarfile.open(raw / name, "r|", encoding="utf-8") as tar:
+            for row in rows(raw, *columns):
                 while (member := tar.next()) is not None and member.name != row["id"]:
                     pass
                 if member is None:
-                    raise UserError(f"{name} holds no {row['id']} where manifest.csv lists it: {AGAIN}")
+                    raise UserError(f"{raw}/{name} holds no {row['id']} where manifest.csv lists it: {AGAIN}")
                 tar.members = []
                 yield row, tar.extractfile(member).read()
-    except (tarfile.TarError, csv.Error, ValueError) as error:
-        raise UserError(f"{raw}/{name} or manifest.csv is damaged ({error}): {AGAIN}") from None
+    except tarfile.TarError as error:
+        raise UserError(f"{raw}/{name} is damaged ({error}): {AGAIN}") from None
 
 
 def around(names: list[str], known: tuple[str, ...] = ()) -> int:

@@ -151,3 +151,8 @@ def resize(pixels: np.ndarray, height: int, width: int, keep_aspect: bool) -> Re
         around[top : top + new[0], left : left + new[1]] = inner
         inner = around
     return Resized(inner, new / old, np.array((top, left), float))
+
+
+def grey(pixels: np.ndarray) -> np.ndarray:
+    """The luminance of RGB pixels, uint8 [height, width, 1], as ITU-R BT.601 weighs them; grey stays as it is."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]

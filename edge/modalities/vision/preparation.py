@@ -1,0 +1,139 @@
+"""From collected pictures to shards: decoded by several threads, resized, checked, split by group.
+
+Pictures pass through in chunks. What they become is kept on disk until all are seen, since only then is it known which
+of them contradict each other. So memory hardly depends on how many there are.
+"""
+
+import functools
+import hashlib
+import math
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.core.errors import UserError
+from edge.data import collected
+from edge.data.labels import distinct
+from edge.data.rejected import CONTRADICTION, DUPLICATE, Rejected, Table
+from edge.data.shards import Spec, Tensor
+from edge.data.splits import check_labels, repeated, split_of
+from edge.data.writer import Splits
+from edge.modalities.vision import pictures
+from edge.modalities.vision.collection import TAR
+
+CHUNK, CHUNK_BYTES = 64, 64 << 20  # files in memory at a time, at most, and their bytes, about
+THREADS = 8  # at most; each holds a whole picture
+REASONS = (
+    pictures.NOT_A_PICTURE,
+    pictures.EMPTY,
+    pictures.DAMAGED,
+    pictures.TOO_LARGE,
+    pictures.UNSUPPORTED,
+    CONTRADICTION,
+    DUPLICATE,
+)
+
+
+def prepare(raw: Path, out: Path, config) -> dict:
+    """Write uint8 shards [n, height, width, channels], spec.json, manifest.csv and rejected.csv; returns counts.
+
+    Of pictures with equal pixels the first stays; where their labels differ, all are rejected. Pictures of a group are
+    in one split. Raises UserError when too many are rejected or when the splits do not hold every label.
+    """
+    shape = (*config.size, config.channels)
+    converted, kept, groups = Counter(), Counter(), set()
+    labels = _labels(raw)
+    with tempfile.TemporaryFile(dir=out) as store, Rejected(out) as rejected:
+        digests: list[str | None] = []  # of the pixels of each picture; None: it is unreadable
+        for row, found in decoded(raw, config):
+            if isinstance(found, pictures.Unreadable):
+                rejected.reject(row["id"], "", found.reason, found.detail)
+                digests.append(None)
+                continue
+            pixels, changes = found
+            store.write(pixels.tobytes())
+            digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
+            converted.update(changes)
+        readable = (pair for pair in zip(collected.rows(raw), digests, strict=True) if pair[1])
+        left_out = repeated((digest, row["label"]) for row, digest in readable)
+        store.seek(0)
+        with (
+            Splits(out, ("uint8", shape), ("int64", ())) as splits,
+            Table(out / "manifest.csv", "id", "label", "group", "split", "sha256") as manifest,
+        ):
+            readable = (pair for pair in zip(collected.rows(raw), digests, strict=True) if pair[1])
+            for index, (row, digest) in enumerate(readable):
+                pixels = np.frombuffer(store.read(math.prod(shape)), np.uint8)
+                if index in left_out:
+                    rejected.reject(row["id"], "", left_out[index], f"pixels {digest[:12]}")
+                    continue
+                label, group = row["label"], row["group"]
+                split = split_of(group or digest, digest, config)
+                splits.add(split, pixels, labels.index(label))
+                manifest.add(row["id"], label, group, split, digest)
+                kept[label, split] += 1
+                groups |= {group} - {""}
+    rejected.check(kept.total(), config.max_rejected, "pictures")
+    check_labels(kept, labels, "pictures")
+    ends = Tensor("pixels", shape), Tensor("scores", (len(labels),))
+    Spec(*ends, labels, {"pixel_range": [0, 255], "keep_aspect": config.keep_aspect}).save(out)
+    reasons = dict.fromkeys(REASONS, 0) | rejected.counts
+    return splits.counts | {"rejected": reasons, "converted": dict(converted), "groups": len(groups)}
+
+
+def _labels(raw: Path) -> tuple[str, ...]:
+    """The labels of the manifest, sorted; raises UserError where one of them could not name a class."""
+    try:
+        return tuple(distinct(sorted({row["label"] for row in collected.rows(raw, "label", "group")})))
+    except ValueError as error:
+        raise UserError(f"{raw}/manifest.csv is damaged ({error}): {collected.AGAIN}") from None
+
+
+def decoded(raw: Path, config) -> Iterator[tuple[dict[str, str], tuple[np.ndarray, list[str]] | pictures.Unreadable]]:
+    """Each row of the manifest with what its file gives: (pixels [height, width, channels], changes), or why none.
+
+    Threads decode; the order is that of the manifest, however many there are.
+    """
+    read = functools.partial(example, config=config)
+    with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool, tqdm(unit="picture") as bar:
+        bar.set_description("preparing")
+        for rows, files in _chunks(collected.files(raw, TAR)):
+            yield from zip(rows, pool.map(read, files), strict=True)
+            bar.update(len(rows))
+
+
+def _chunks(files: Iterator[tuple[dict[str, str], bytes]]) -> Iterator[tuple[list[dict[str, str]], list[bytes]]]:
+    """Rows and bytes, as many at a time as CHUNK and CHUNK_BYTES allow."""
+    rows, chunk, size = [], [], 0
+    for row, data in files:
+        rows.append(row)
+        chunk.append(data)
+        size += len(data)
+        if len(rows) == CHUNK or size > CHUNK_BYTES:
+            yield rows, chunk
+            rows, chunk, size = [], [], 0
+    if rows:
+        yield rows, chunk
+
+
+def example(data: bytes, config) -> tuple[np.ndarray, list[str]] | pictures.Unreadable:
+    """A file's bytes as pixels, uint8 [height, width, channels], and what was changed; or why it is no example.
+
+    Grey is no change where one channel is asked for; colour is weighted as ITU-R BT.601 has it.
+    """
+    try:
+        picture = pictures.read(data, near=tuple(config.size))
+    except pictures.Unreadable as error:
+        return error
+    pixels = pictures.resize(picture.pixels, *config.size, config.keep_aspect).pixels
+    changes = picture.converted.split(", ") if picture.converted else []
+    if config.channels == 1:
+        changes = [change for change in changes if change != "grey"]
+        pixels = pictures.grey(pixels)
+    return pixels, changes

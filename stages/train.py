@@ -21,9 +21,16 @@ def train(task, config, prepared: Path, seed: int):
     train_split, val, test = (shards.load(prepared, name) for name in ("train", "val", "test"))
     training.deterministic(seed, config.threads)
     model = task.build(config, spec, seed)
-    objective, augment = task.head.objective(config, spec), task.augment(config, spec, seed)
-    history = training.fit(model, train_split, val, config, seed, objective, augment)
-    curves = pd.DataFrame(history).rename_axis("epoch").reset_index()
+    augment = task.augment(config, spec, seed)
+
+    def history(recipe) -> pd.DataFrame:
+        objective = task.head.objective(recipe, spec)
+        return pd.DataFrame(training.fit(model, train_split, val, recipe, seed, objective, augment))
+
+    histories = [history(config)]
+    if recipe := task.fine_tune(model, config):
+        histories.append(history(recipe))
+    curves = pd.concat(histories, ignore_index=True).rename_axis("epoch").reset_index()
     model = task.head.finish(model, config, spec)
     outputs = keras_file.predict(model, test)
     metrics = {

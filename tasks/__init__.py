@@ -63,6 +63,10 @@ class Task(ABC):
         """A callable (x, y, seed) -> (x, y) on a batch of model inputs and stored y inside tf.data; None: no change."""
         return None
 
+    def fine_tune(self, model, config) -> settings.Recipe | None:
+        """Make a trained ``model`` ready for a second training; returns the recipe of that, or None: there is none."""
+        return None
+
     def layers(self) -> dict[str, type]:
         """Keras layers of our own in the model, by the name that a .keras file gives them (``edge>LogMel``)."""
         return {}

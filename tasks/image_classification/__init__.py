@@ -34,12 +34,25 @@ class ImageClassification(Task):
         """A Keras model: pixels 0…255, float32 [batch, height, width, channels] -> logits [batch, labels]."""
         import keras
 
+        from edge.models.networks import pretrained
         from edge.models.networks.classifiers import ARCHITECTURES
 
         pixels = keras.Input(spec.input.shape, name=spec.input.name)
+        if config.architecture == "transfer":
+            return pretrained.build(pixels, len(spec.labels), config.transfer, config.dropout)
         features = keras.layers.Rescaling(1 / 127.5, -1, name="features")(pixels)
         logits = ARCHITECTURES[config.architecture](features, len(spec.labels), config.width, dropout=config.dropout)
         return keras.Model(pixels, logits)
+
+    def fine_tune(self, model, config: Train) -> Train | None:
+        """After the last layer of a transfer is trained, all of it is, at a small rate."""
+        transfer = config.transfer
+        if config.architecture != "transfer" or not transfer.fine_tune_epochs:
+            return None
+        from edge.models.networks import pretrained
+
+        pretrained.thaw(model)
+        return config.model_copy(update={"epochs": transfer.fine_tune_epochs, "learning_rate": transfer.fine_tune_rate})
 
     def augment(self, config: Train, spec: Spec, seed: int):
         """Callable (x, y, seed) on a batch inside tf.data."""

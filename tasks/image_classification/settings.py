@@ -53,8 +53,8 @@ class Collect(Section):
 class Preprocess(Intake):
     """How files become pictures of one size."""
 
-    size: list[Annotated[int, Field(ge=4, le=1024)]] = Field(min_length=2, max_length=2)
-    channels: Literal[1, 3]
+    size: Annotated[list[Annotated[int, Field(ge=4, le=1024)]], Field(min_length=2, max_length=2)] | None
+    channels: Literal[1, 3] | None
     keep_aspect: bool
 
 
@@ -72,7 +72,7 @@ class Augment(Section):
 class Transfer(Section):
     """A network that was trained on other pictures, and how it is trained on."""
 
-    base: str = Field(min_length=1)
+    base: str = Field(pattern=r"^(efficientnet_lite0|mobilenet_v2|.+\.keras)$")
     weights: str | None
     sha256: str | None
     fine_tune_epochs: int = Field(ge=0)

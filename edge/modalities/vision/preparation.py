@@ -28,6 +28,7 @@ from edge.modalities.vision import pictures
 from edge.modalities.vision.collection import TAR
 
 CHUNK, CHUNK_BYTES = 64, 64 << 20  # files in memory at a time, at most, and their bytes, about
+MOST, LEAST = 64, 4  # pixels of the longer and of the shorter side where the settings leave the size open
 THREADS = 8  # at most; each holds a whole picture
 REASONS = (
     pictures.NOT_A_PICTURE,
@@ -46,12 +47,12 @@ def prepare(raw: Path, out: Path, config) -> dict:
     Of pictures with equal pixels the first stays; where their labels differ, all are rejected. Pictures of a group are
     in one split. Raises UserError when too many are rejected or when the splits do not hold every label.
     """
-    shape = (*config.size, config.channels)
+    shape = shape_of(raw, config)
     converted, kept, groups = Counter(), Counter(), set()
     labels = _labels(raw)
     with tempfile.TemporaryFile(dir=out) as store, Rejected(out) as rejected:
         digests: list[str | None] = []  # of the pixels of each picture; None: it is unreadable
-        for row, found in decoded(raw, config):
+        for row, found in decoded(raw, shape, config.keep_aspect):
             if isinstance(found, pictures.Unreadable):
                 rejected.reject(row["id"], "", found.reason, found.detail)
                 digests.append(None)
@@ -95,12 +96,32 @@ def _labels(raw: Path) -> tuple[str, ...]:
         raise UserError(f"{raw}/manifest.csv is damaged ({error}): {collected.AGAIN}") from None
 
 
-def decoded(raw: Path, config) -> Iterator[tuple[dict[str, str], tuple[np.ndarray, list[str]] | pictures.Unreadable]]:
-    """Each row of the manifest with what its file gives: (pixels [height, width, channels], changes), or why none.
+def shape_of(raw: Path, config) -> tuple[int, int, int]:
+    """Height, width and channels of the settings; what they leave open is that of the first picture that can be read.
+
+    A longer side than MOST pixels becomes MOST. Raises UserError where no picture can be read.
+    """
+    if config.size and config.channels:
+        return *config.size, config.channels
+    for _, data in collected.files(raw, TAR):
+        try:
+            pixels, converted, _ = pictures.read(data)
+        except pictures.Unreadable:
+            continue
+        share = min(1, MOST / max(pixels.shape[:2]))
+        size = config.size or [max(LEAST, round(side * share)) for side in pixels.shape[:2]]
+        return *size, config.channels or (1 if "grey" in converted.split(", ") else 3)
+    raise UserError(f"none of the files in {raw} is a picture that can be read: change collect.source in the config")
+
+
+def decoded(
+    raw: Path, shape: tuple[int, int, int], keep_aspect: bool
+) -> Iterator[tuple[dict[str, str], tuple[np.ndarray, list[str]] | pictures.Unreadable]]:
+    """Each row of the manifest with what its file gives: (pixels of this ``shape``, changes), or why it gives none.
 
     Threads decode; the order is that of the manifest, however many there are.
     """
-    read = functools.partial(example, config=config)
+    read = functools.partial(example, shape=shape, keep_aspect=keep_aspect)
     with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool, tqdm(unit="picture") as bar:
         bar.set_description("preparing")
         for rows, files in _chunks(collected.files(raw, TAR)):
@@ -122,18 +143,21 @@ def _chunks(files: Iterator[tuple[dict[str, str], bytes]]) -> Iterator[tuple[lis
         yield rows, chunk
 
 
-def example(data: bytes, config) -> tuple[np.ndarray, list[str]] | pictures.Unreadable:
+def example(
+    data: bytes, shape: tuple[int, int, int], keep_aspect: bool
+) -> tuple[np.ndarray, list[str]] | pictures.Unreadable:
     """A file's bytes as pixels, uint8 [height, width, channels], and what was changed; or why it is no example.
 
     Grey is no change where one channel is asked for; colour is weighted as ITU-R BT.601 has it.
     """
+    height, width, channels = shape
     try:
-        picture = pictures.read(data, near=tuple(config.size))
+        picture = pictures.read(data, near=(height, width))
     except pictures.Unreadable as error:
         return error
-    pixels = pictures.resize(picture.pixels, *config.size, config.keep_aspect).pixels
+    pixels = pictures.resize(picture.pixels, height, width, keep_aspect).pixels
     changes = picture.converted.split(", ") if picture.converted else []
-    if config.channels == 1:
+    if channels == 1:
         changes = [change for change in changes if change != "grey"]
         pixels = pictures.grey(pixels)
     return pixels, changes

@@ -41,12 +41,13 @@ def repeated(examples: Iterable[tuple[str, str]]) -> dict[int, str]:
     which is right: all of them are contradictions.
     """
     pairs = list(examples)
-    truths: dict[str, set[str]] = {}
+    truths: dict[str, str | None] = {}  # None: there are several
     for digest, truth in pairs:
-        truths.setdefault(digest, set()).add(truth)
+        if truths.setdefault(digest, truth) != truth:
+            truths[digest] = None
     found, seen = {}, set()
     for index, (digest, _) in enumerate(pairs):
-        if len(truths[digest]) > 1:
+        if truths[digest] is None:
             found[index] = CONTRADICTION
         elif digest in seen:
             found[index] = DUPLICATE

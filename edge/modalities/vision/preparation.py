@@ -61,15 +61,13 @@ def prepare(raw: Path, out: Path, config) -> dict:
             store.write(pixels.tobytes())
             digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
             converted.update(changes)
-        readable = (pair for pair in zip(collected.rows(raw), digests, strict=True) if pair[1])
-        left_out = repeated((digest, row["label"]) for row, digest in readable)
+        left_out = repeated((digest, row["label"]) for row, digest in _readable(raw, digests))
         store.seek(0)
         with (
             Splits(out, ("uint8", shape), ("int64", ())) as splits,
             Table(out / "manifest.csv", "id", "label", "group", "split", "sha256") as manifest,
         ):
-            readable = (pair for pair in zip(collected.rows(raw), digests, strict=True) if pair[1])
-            for index, (row, digest) in enumerate(readable):
+            for index, (row, digest) in enumerate(_readable(raw, digests)):
                 pixels = np.frombuffer(store.read(math.prod(shape)), np.uint8)
                 if index in left_out:
                     rejected.reject(row["id"], "", left_out[index], f"pixels {digest[:12]}")
@@ -86,6 +84,11 @@ def prepare(raw: Path, out: Path, config) -> dict:
     Spec(*ends, labels, {"pixel_range": [0, 255], "keep_aspect": config.keep_aspect}).save(out)
     reasons = dict.fromkeys(REASONS, 0) | rejected.counts
     return splits.counts | {"rejected": reasons, "converted": dict(converted), "groups": len(groups)}
+
+
+def _readable(raw: Path, digests: list[str | None]) -> Iterator[tuple[dict[str, str], str]]:
+    """The rows of the manifest whose files could be read, with the digests of their pixels."""
+    return (pair for pair in zip(collected.rows(raw), digests, strict=True) if pair[1])
 
 
 def _labels(raw: Path) -> tuple[str, ...]:
@@ -122,8 +125,10 @@ def decoded(
     Threads decode; the order is that of the manifest, however many there are.
     """
     read = functools.partial(example, shape=shape, keep_aspect=keep_aspect)
-    with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool, tqdm(unit="picture") as bar:
-        bar.set_description("preparing")
+    with (
+        ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool,
+        tqdm(desc="preparing", unit="picture") as bar,
+    ):
         for rows, files in _chunks(collected.files(raw, TAR)):
             yield from zip(rows, pool.map(read, files), strict=True)
             bar.update(len(rows))

@@ -419,3 +419,23 @@ def test_networks_take_any_picture(architecture, shape):
         assert model.get_layer("logits").input is model.get_layer("embedding").output
         assert model.get_layer("embedding").output.shape == (None, 16)
     assert task.fine_tune(model, training(architecture=architecture)) is None
+
+
+def test_a_transfer_is_trained_twice(tmp_path):
+    """After the last layer, all of the base is trained too; the curves of both trainings follow each other."""
+    from stages.train import train
+
+    folder, _ = prepared(tmp_path, good(), size=[16, 16])
+    own = task.build(training(architecture="cnn", width=4), shards.load_spec(folder), 1)
+    own.save(tmp_path / "own.keras")
+    digest = hashlib.sha256((tmp_path / "own.keras").read_bytes()).hexdigest()
+    transfer = {"base": str(tmp_path / "own.keras"), "weights": None, "sha256": digest}
+    transfer |= {"fine_tune_epochs": 2, "fine_tune_rate": 0.001}
+    recipe = training(architecture="transfer", transfer=transfer, epochs=1, batch=16)
+    recipe = recipe.model_copy(update={"threads": None})  # they can be set only before TensorFlow's first operation
+    model, metrics, curves, *_ = train(task, recipe, folder, 1)
+    assert curves.epoch.tolist() == [0, 1, 2]
+    assert metrics["epochs"] == 3
+    assert model.output_names == ["scores"]
+    before, after = (next(layer for layer in each.layers if layer.weights).get_weights()[0] for each in (own, model))
+    assert not np.array_equal(before, after)

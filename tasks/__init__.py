@@ -12,18 +12,9 @@ from pydantic import Field, create_model
 
 from edge.core import paths, settings
 from edge.core.errors import UserError
+from edge.data.decision import DET, Decision
 from edge.data.shards import Spec
 from edge.heads import Head
-
-DET = ["threshold", "false_accepts", "misses"]  # columns of a detection error tradeoff (Martin et al. 1997)
-
-
-class Decision(NamedTuple):
-    """What ``Task.decide`` finds: entries of the model's metadata, metrics, and a table with the columns DET."""
-
-    metadata: dict
-    metrics: dict
-    det: pd.DataFrame
 
 
 class Task(ABC):

@@ -7,8 +7,9 @@ import numpy as np
 
 from edge import heads
 from edge.core.errors import UserError
+from edge.data.decision import Decision
 from edge.data.shards import Spec
-from tasks import DET, Decision, Task
+from tasks import Task
 from tasks.keyword_spotting.settings import Collect, FrontEnd, Preprocess, Train, check, frame_sizes
 
 
@@ -89,8 +90,7 @@ class KeywordSpotting(Task):
         """
         from edge.modalities.audio import decision
 
-        metadata, metrics, det = decision.decide(predict, prepared, config.stream, spec, seed)
-        return Decision(metadata, metrics, det.set_axis(DET, axis=1))
+        return decision.decide(predict, prepared, config.stream, spec, seed)
 
     def layers(self) -> dict:
         """The front ends and the augmentation of features."""

@@ -8,42 +8,42 @@ import numpy as np
 import pandas as pd
 
 from edge.data import shards
+from edge.data.decision import DET, Decision
 from edge.data.shards import Spec
 from edge.modalities.audio import continuous, stream
 from edge.modalities.audio.speech import SILENCE, UNKNOWN
 
-COLUMNS = ["threshold", "false_accepts_per_hour", "miss_rate"]
 TOLERANCE = 0.5  # seconds after the last window that holds a whole word in which the word must be reported
 
 
-def decide(predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> tuple[dict, dict, pd.DataFrame]:
-    """(metadata, metrics, DET curve) as the task's contract says.
+def decide(predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> Decision:
+    """The threshold of a keyword spotter, what it is worth, and the curve that it is chosen on.
 
     ``config`` has ``hop``, ``smoothing`` and ``refractory`` in seconds, ``false_accepts`` an hour and ``minutes`` of
     each stream. Where no threshold keeps to ``false_accepts``, a warning says so and there is the curve alone.
     """
     if UNKNOWN not in spec.labels:
         print(f"no label {UNKNOWN}: false accepts and misses in continuous audio are not measured")
-        return {}, {}, pd.DataFrame(columns=COLUMNS)
+        return Decision({}, {}, pd.DataFrame(columns=DET))
     val, test = (
         Listener(predict, shards.load(prepared, name), config, spec, np.random.default_rng([seed, number]))
         for number, name in enumerate(("val", "test"))
     )
     columns = (stream.THRESHOLDS, test.false_accepts(), test.miss_rate())
-    table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    table = pd.DataFrame(dict(zip(DET, columns, strict=True)))
     try:
         threshold = stream.choose_threshold(val.false_accepts(), config.false_accepts)
     except ValueError as error:
         print(f"warning: train.stream.false_accepts: {error}; the model has no threshold", file=sys.stderr)
-        return {}, {}, table
+        return Decision({}, {}, table)
     chosen = table[table.threshold == threshold].iloc[0]
     metadata = {"threshold": threshold} | {key: getattr(config, key) for key in ("hop", "smoothing", "refractory")}
     metrics = {
-        "false_accepts_per_hour": float(chosen.false_accepts_per_hour),
-        "miss_rate": float(chosen.miss_rate),
+        "false_accepts_per_hour": float(chosen.false_accepts),
+        "miss_rate": float(chosen.misses),
         "hours": config.minutes / 60,
     }
-    return metadata, metrics, table
+    return Decision(metadata, metrics, table)
 
 
 class Listener:

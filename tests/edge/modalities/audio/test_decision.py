@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edge.data.decision import DET
 from edge.data.shards import Spec, Tensor
 from edge.modalities.audio import decision, stream
 
@@ -40,7 +41,7 @@ def test_metadata_metrics_and_curve(tmp_path):
     assert set(metadata) == {"threshold", "hop", "smoothing", "refractory"}
     assert metrics["false_accepts_per_hour"] <= 60 and metrics["miss_rate"] < 0.2
     assert metrics["hours"] == pytest.approx(1 / 60)
-    assert list(table.columns) == decision.COLUMNS and metadata["threshold"] in table.threshold.array
+    assert list(table.columns) == DET and metadata["threshold"] in table.threshold.array
     assert decision.decide(predict, tmp_path, SimpleNamespace(**CONFIG), spec, 1)[2].equals(table)
 
 

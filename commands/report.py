@@ -28,7 +28,7 @@ def main() -> None:
     report = sections.build(Revision(arguments.before or revisions.previous()), Revision(arguments.after))
     for path, text in ((HTML, page.html(report)), (MARKDOWN, page.markdown(report))):
         with files.atomic(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     print(report.answer)
 
 

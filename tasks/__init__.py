@@ -64,7 +64,7 @@ class Task(ABC):
 
     def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
         """Files in the folder ``out`` that show one stored example to a person: .png, .wav, .txt."""
-        (out / "values.txt").write_text(np.array2string(row, threshold=200) + "\n")
+        (out / "values.txt").write_text(np.array2string(row, threshold=200) + "\n", encoding="utf-8")
 
     def decide(self, predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> Decision:
         """When an answer counts: a threshold that is chosen on the val split, and its price on the test split.

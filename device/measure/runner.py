@@ -53,14 +53,17 @@ def contents(folder: Path) -> list[str]:
 
 def write_manifest(folder: Path) -> str:
     """Write the sha256 of each file in the format of ``sha256sum``; returns the manifest's own sha256."""
-    (folder / MANIFEST).write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in contents(folder)))
+    (folder / MANIFEST).write_text(
+        "".join(f"{sha256(folder / name)}  {name}\n" for name in contents(folder)), encoding="utf-8"
+    )
     return sha256(folder / MANIFEST)
 
 
 def check_manifest(folder: Path) -> str:
     """The manifest's own sha256; raises Failure(BUNDLE) where a file is missing, unlisted or other than listed."""
     try:
-        listed = dict(reversed(line.split("  ", 1)) for line in (folder / MANIFEST).read_text().splitlines())
+        lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
+        listed = dict(reversed(line.split("  ", 1)) for line in lines)
         there = set(contents(folder))
         for name in sorted(listed.keys() | there):
             if name not in listed or name not in there or sha256(folder / name) != listed[name]:
@@ -94,7 +97,7 @@ class Children:
 
     def read(self, name: str) -> str:
         """What the last job wrote into a file."""
-        return (self.out / name).read_text()
+        return (self.out / name).read_text(encoding="utf-8")
 
 
 def measure(job: dict, child: Children) -> dict:
@@ -102,7 +105,7 @@ def measure(job: dict, child: Children) -> dict:
     limits, rejected = job["limits"], []
     for attempt in range(1, limits["attempts"] + 1):
         passes, reasons = [], []
-        with open(child.out / "series.part", "w") as series:
+        with open(child.out / "series.part", "w", encoding="utf-8") as series:
             for repeat in range(job["repeats"]):
                 for threads in range(1, min(job["threads"], os.cpu_count() or 1) + 1):
                     child("latency", threads, repeat)
@@ -114,7 +117,8 @@ def measure(job: dict, child: Children) -> dict:
                 if reasons:
                     break
         if not reasons:
-            (child.out / "series.csv").write_text(HEADER + (child.out / "series.part").read_text())
+            rows = (child.out / "series.part").read_text(encoding="utf-8")
+            (child.out / "series.csv").write_text(HEADER + rows, encoding="utf-8")
             samples = [sample for one in passes for sample in one.pop("samples")]
             state = health.summary(samples)
             return {"attempts": attempt, "passes": passes, "rejected": rejected, "state": state}
@@ -130,12 +134,12 @@ def measure(job: dict, child: Children) -> dict:
 def run(bundle: Path, results: Path, words: list[str], held: tuple[int, ...]) -> None:
     """Check the bundle, do the jobs, write the results; raises Failure."""
     digest = check_manifest(bundle)
-    job = json.loads((bundle / "job.json").read_text())
+    job = json.loads((bundle / "job.json").read_text(encoding="utf-8"))
     partial = results.with_name(f".{results.name}.partial")
     scratch = partial / "scratch"
     scratch.mkdir(parents=True)
     child = Children(words, bundle, scratch, held)
-    (scratch / "preflight.txt").write_text("starting Python")
+    (scratch / "preflight.txt").write_text("starting Python", encoding="utf-8")
     child("preflight")
     report = json.loads(child.read("board.json")) | {"bundle": digest, "run_id": results.name}
     report["model_sha256"] = sha256(bundle / job["candidate"])
@@ -162,8 +166,8 @@ def run(bundle: Path, results: Path, words: list[str], held: tuple[int, ...]) ->
     for name in kept:
         (scratch / name).rename(partial / name)
     shutil.rmtree(scratch)
-    (partial / "results.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
-    (partial / COMPLETE).write_text(write_manifest(partial) + "\n")
+    (partial / "results.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (partial / COMPLETE).write_text(write_manifest(partial) + "\n", encoding="utf-8")
     partial.rename(results)
 
 

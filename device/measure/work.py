@@ -54,19 +54,19 @@ def one_node(bundle: Path, job: dict) -> None:
 def preflight(bundle: Path, job: dict, out: Path) -> None:
     """Import each native library, run a model of one node: preflight.txt says how far it got, board.json where."""
     stage, runtime = out / "preflight.txt", RUNTIMES[job["runtime"]]
-    stage.write_text(f"importing {installed('numpy')}")
+    stage.write_text(f"importing {installed('numpy')}", encoding="utf-8")
     try:
         importlib.import_module("numpy")
     except ImportError as error:
         raise Failure(RUNTIME, f"{installed('numpy')} cannot be imported: {error}") from None
-    stage.write_text(f"importing {installed(*runtime.DISTRIBUTIONS)}")
+    stage.write_text(f"importing {installed(*runtime.DISTRIBUTIONS)}", encoding="utf-8")
     version = runtime.version()
-    stage.write_text(f"running a model of one node with {version}")
+    stage.write_text(f"running a model of one node with {version}", encoding="utf-8")
     one_node(bundle, job)
     facts = health.fingerprint()
     if job["instructions"]:  # kernel, cores and memory are those of the machine that emulates
         facts = {key: facts[key] for key in ("machine", "os", "python")}
-    (out / "board.json").write_text(json.dumps({"board": facts, "runtime": version}))
+    (out / "board.json").write_text(json.dumps({"board": facts, "runtime": version}), encoding="utf-8")
 
 
 def installed(*names: str) -> str:
@@ -148,8 +148,10 @@ def latency(bundle: Path, job: dict, out: Path, threads: str, repeat: str) -> No
         f"{role},{threads},{repeat},{begin / 1e9:.6f},{duration / 1e6:.6f},{samples[look]['temperature_c'] or ''}\n"
         for role, begin, duration, look in rows
     )
-    (out / "series.csv").write_text("".join(lines))
-    (out / "pass.json").write_text(json.dumps({"threads": int(threads), "models": facts, "samples": samples}))
+    (out / "series.csv").write_text("".join(lines), encoding="utf-8")
+    (out / "pass.json").write_text(
+        json.dumps({"threads": int(threads), "models": facts, "samples": samples}), encoding="utf-8"
+    )
 
 
 def soak(bundle: Path, job: dict, out: Path, threads: str) -> None:
@@ -176,8 +178,8 @@ def soak(bundle: Path, job: dict, out: Path, threads: str) -> None:
         rows.append(f"{(now - begin) / 1e9:.3f},{','.join(values)},{temperature}\n")
         first, second = second, first
     samples.append(sampler.sample())
-    (out / "soak.csv").write_text("seconds,candidate_ms,baseline_ms,temperature_c\n" + "".join(rows))
-    (out / "soak.json").write_text(json.dumps({"threads": int(threads), "samples": samples}))
+    (out / "soak.csv").write_text("seconds,candidate_ms,baseline_ms,temperature_c\n" + "".join(rows), encoding="utf-8")
+    (out / "soak.json").write_text(json.dumps({"threads": int(threads), "samples": samples}), encoding="utf-8")
 
 
 def outputs(bundle: Path, job: dict, out: Path) -> None:
@@ -204,7 +206,9 @@ def count(bundle: Path, job: dict, out: Path) -> None:
     for name in ("identity", *ROLES):
         session = open_model(bundle, job, name, 1)
         gauge[name] = instructions.per_call(session.bind(np.ones((1, 1), np.float32) if name == "identity" else row))
-    (out / "instructions.json").write_text(json.dumps({role: gauge[role] - gauge["identity"] for role in ROLES}))
+    (out / "instructions.json").write_text(
+        json.dumps({role: gauge[role] - gauge["identity"] for role in ROLES}), encoding="utf-8"
+    )
 
 
 JOBS = {job.__name__: job for job in (preflight, memory, latency, soak, outputs, count)}
@@ -215,7 +219,7 @@ def main() -> None:
     folder = Path(bundle)
 
     def work() -> None:
-        settings = json.loads((folder / "job.json").read_text())
+        settings = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         try:
             JOBS[job](folder, settings, Path(out), *rest)
         except (Failure, OSError):

@@ -51,7 +51,9 @@ class Spec:
 
     def save(self, folder: Path) -> None:
         """Write spec.json."""
-        (folder / "spec.json").write_text(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n")
+        (folder / "spec.json").write_text(
+            json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
 
 
 @dataclass(frozen=True)

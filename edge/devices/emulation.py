@@ -40,7 +40,7 @@ def sysroot(cache: Path = CACHE) -> Path:
 
     Raises UserError where the machine is not Debian 12, a program is missing, or the packages are out of reach.
     """
-    parts = [RELEASE, PACKAGES, CPUINFO, instructions.MARKER, COUNTER.read_text()]
+    parts = [RELEASE, PACKAGES, CPUINFO, instructions.MARKER, COUNTER.read_text(encoding="utf-8")]
     return build_once(cache / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16], build)
 
 
@@ -53,7 +53,7 @@ def build(folder: Path) -> None:
     print("fetching the Python of an emulated Pi 4, once", file=sys.stderr, flush=True)
     unpack(folder)
     (folder / "proc").mkdir()
-    (folder / "proc/cpuinfo").write_text(CPUINFO)
+    (folder / "proc/cpuinfo").write_text(CPUINFO, encoding="utf-8")
     gcc = ["gcc", "-O2", "-shared", "-fPIC", f"-DMARKER={instructions.MARKER}", str(COUNTER)]
     run_or_explain("the compiler cannot build the counter", *gcc, "-o", str(folder / "counter.so"))
 

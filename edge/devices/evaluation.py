@@ -82,7 +82,7 @@ def make_bundle(folder: Path, device: entries.Device, work: Work) -> str:
 def first_contact(link: Link, device: entries.Device) -> entries.Board:
     """What the board is; makes its folders and clears out old ones; raises UserError."""
     words = [*device.interpreter(), "-", link.root, str(device.limits.storage_mb)]
-    lines = link.run(words, device.timeout, Path(contact.__file__).read_text())
+    lines = link.run(words, device.timeout, Path(contact.__file__).read_text(encoding="utf-8"))
     try:
         found = entries.Board(**json.loads(lines[-1]))
         old = tuple(map(int, found.python.split("."))) < (3, 11)

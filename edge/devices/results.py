@@ -111,7 +111,7 @@ def read(folder: Path, board: str, run_id: str, bundle: str, model_sha256: str) 
     """
     try:
         check_sizes(folder)
-        complete = (folder / runner.COMPLETE).read_text().strip()
+        complete = (folder / runner.COMPLETE).read_text(encoding="utf-8").strip()
         whole = complete == runner.check_manifest(folder)
     except (OSError, ValueError, Failure) as error:
         raise UserError(f"{board}: the results are damaged: {error}") from None

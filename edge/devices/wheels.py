@@ -20,7 +20,8 @@ WHERE = (
 
 def pins(requirements: Path) -> str:
     """The packages of a lock file and their versions, for a person to read."""
-    return ", ".join(" ".join(pin) for pin in re.findall(r"^([\w.-]+)==(\S+)", requirements.read_text(), re.MULTILINE))
+    found = re.findall(r"^([\w.-]+)==(\S+)", requirements.read_text(encoding="utf-8"), re.MULTILINE)
+    return ", ".join(" ".join(pin) for pin in found)
 
 
 def site(requirements: Path, python: str, machine: str, libc: str, cache: Path = CACHE) -> Path:
@@ -38,7 +39,7 @@ def site(requirements: Path, python: str, machine: str, libc: str, cache: Path =
     platforms += [f"manylinux2014_{machine}"]
     words = [f"--platform={platform}" for platform in platforms]
     words += [f"--python-version={python}", "--implementation=cp", f"--abi=cp{python.replace('.', '')}"]
-    key = hashlib.sha256("\n".join([requirements.read_text(), *words]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join([requirements.read_text(encoding="utf-8"), *words]).encode()).hexdigest()[:16]
     board = f"{machine}, Python {python}, glibc {libc}"
     return build_once(cache / key, lambda folder: fetch(requirements, words, board, folder))
 
@@ -64,7 +65,7 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     """The folder ``target``, made by ``build`` unless it is there; a second process waits for the first one's."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
-        with open(target.with_name(f".{target.name}.lock"), "w") as lock:
+        with open(target.with_name(f".{target.name}.lock"), "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.exists():
                 with files.atomic(target) as folder:

@@ -247,7 +247,7 @@ def write(measurement: Measurement, series: dict[str, np.ndarray]) -> None:
     if series:
         with files.atomic(target) as temporary:
             rows = (",".join(row) for row in zip(*series.values(), strict=True))
-            temporary.write_text("\n".join((",".join(series), *rows, "")))
+            temporary.write_text("\n".join((",".join(series), *rows, "")), encoding="utf-8")
     else:
         files.remove(target)
     files.write_json(file(measurement.device), content(measurement))

@@ -23,7 +23,7 @@ def metrics(folder: Path) -> dict[str, float]:
 
     Raises UserError where the figures of a device are not of the model at hand.
     """
-    read = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    read = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
     read["devices"] = {name: measurement.content(measurement.read(name)) for name in measurement.names()}
     return {key: float(value) for key, value in flat(read).items() if isinstance(value, int | float)}
 

@@ -45,7 +45,7 @@ def put(text: str, url: str, project: int, merge_request: int, token: str) -> st
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m platforms.gitlab.merge_note", description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="Markdown")
-    text = parser.parse_args().file.read_text()
+    text = parser.parse_args().file.read_text(encoding="utf-8")
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:
         raise UserError(

@@ -30,7 +30,7 @@ def line(name: str, value: float, devices: list[str]) -> str:
 def main() -> None:
     devices = [path.stem for path in paths.DEVICE_METRICS.glob("*.json")]
     with files.atomic(TARGET) as temporary:
-        temporary.write_text(text(metrics.metrics(paths.METRICS), devices))
+        temporary.write_text(text(metrics.metrics(paths.METRICS), devices), encoding="utf-8")
 
 
 if __name__ == "__main__":

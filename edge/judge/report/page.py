@@ -74,7 +74,7 @@ def html(page: Page) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {"cell": html_cell, "number": is_number}
-    return environment.from_string(TEMPLATE.read_text()).render(page=page) + "\n"
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page) + "\n"
 
 
 def html_cell(cell) -> Markup:

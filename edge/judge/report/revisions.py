@@ -212,7 +212,7 @@ class Revision:
 
 def previous() -> str:
     """What the workspace is held against by default: HEAD, or the run before, where HEAD has the workspace's run."""
-    here = LOCK.read_text().strip() if LOCK.exists() else ""
+    here = LOCK.read_text(encoding="utf-8").strip() if LOCK.exists() else ""
     if git.output("show", f"HEAD:{LOCK}") != here:
         return "HEAD"
     for commit in git.output("log", "--format=%H", "--", str(LOCK)).split():

@@ -429,11 +429,11 @@ def test_examples_can_be_heard_and_seen(tmp_path):
         assert np.array_equal(np.frombuffer(sound.readframes(8000), "<i2"), clip)
     assert matplotlib.image.imread(tmp_path / "spectrogram.png").std() > 0
     digit = np.zeros((8, 8, 1), np.uint8)
-    spec = Spec(Tensor("pixels", (8, 8, 1)), scores, ("0",), {"pixel_range": [0, 16]})
-    digit[2, 3] = 16
+    spec = Spec(Tensor("pixels", (8, 8, 1)), scores, ("0",), {"pixel_range": [0, 255]})
+    digit[2, 3] = 255
     tasks.load("image_classification").example(digit, spec, tmp_path)
-    seen = matplotlib.image.imread(tmp_path / "picture.png")[8::16, 8::16, 0]
-    assert np.argwhere(seen == 0).tolist() == [[2, 3]]
+    seen = matplotlib.image.imread(tmp_path / "picture.png")[8::16, 8::16]
+    assert np.argwhere(seen == 1).tolist() == [[2, 3]]
     shown = pictures.example(tasks.load("image_classification"), digit, spec, HOSTILE)
     assert Outline(shown).tags[0][1]["alt"] == f"picture of {HOSTILE}"
 

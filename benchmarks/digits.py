@@ -1,15 +1,17 @@
-"""Prints the accuracy of lenet and dense on scikit-learn's handwritten digits, fp32 and int8."""
+"""Prints the accuracy of cnn, lenet and dense on scikit-learn's handwritten digits, fp32 and int8."""
+
+import itertools
 
 from benchmarks.clone import SHORT, clone, row
 
-WIDTHS = {"lenet": 32} if SHORT else {"lenet": 32, "dense": 256}
+SETTINGS = {"cnn": {}, "lenet": {"train__width": 32}, "dense": {"train__width": 256, "train__epochs": 80}}
 
 
 def main() -> None:
     with clone() as here:
         here.set("params.yaml", task="image_classification")
-        for architecture, width in WIDTHS.items():
-            here.set("configs/image_classification.yaml", train__architecture=architecture, train__width=width)
+        for architecture, settings in itertools.islice(SETTINGS.items(), 1 if SHORT else None):
+            here.set("configs/image_classification.yaml", train__architecture=architecture, **settings)
             here.set("params.yaml", quant="fp32")
             here.run("dvc", "repro")
             fp32 = here.accuracy("devices/local")

@@ -30,8 +30,9 @@ UPRIGHT = {  # value of the tag -> what makes the picture upright; 1 is upright
 SIDEWAYS = [turn for value, turn in UPRIGHT.items() if value >= 5]
 PADDING = 127  # grey beside a picture whose aspect is kept
 WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # modes of 16 bit grey
-DAMAGE = (OSError, EOFError, SyntaxError, ValueError, OverflowError, TypeError, KeyError, IndexError, AttributeError)
-DAMAGE += (RuntimeError, MemoryError, struct.error, zlib.error)  # what decoders raise of files that are none
+DAMAGE = (OSError, EOFError, SyntaxError, ValueError, ArithmeticError, TypeError, LookupError, AttributeError)
+DAMAGE += (RuntimeError, AssertionError, MemoryError, struct.error, zlib.error)  # what decoders raise of damaged files
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class Unreadable(Exception):
@@ -75,7 +76,7 @@ def read(data: bytes, near: tuple[int, int] | None = None) -> Picture:
         raise Unreadable(EMPTY, "0 bytes")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except BOMBS as error:
         raise Unreadable(TOO_LARGE, str(error)) from None
     except Image.UnidentifiedImageError:
         raise Unreadable(NOT_A_PICTURE) from None
@@ -89,6 +90,8 @@ def read(data: bytes, near: tuple[int, int] | None = None) -> Picture:
             raise Unreadable(EMPTY, f"{width} x {height} pixels")
         try:
             return _decoded(image, near)
+        except BOMBS as error:
+            raise Unreadable(TOO_LARGE, str(error)) from None
         except DAMAGE as error:
             raise Unreadable(DAMAGED, str(error)) from None
 
@@ -119,8 +122,8 @@ def _decoded(image: Image.Image, near: tuple[int, int] | None) -> Picture:
 def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
     """The decoded image as RGB, and what was changed."""
     if image.mode in WIDE:
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 0xFFFF:
+        values = np.asarray(image)
+        if image.mode == "I" and (values.min() < 0 or values.max() > 0xFFFF):
             raise Unreadable(UNSUPPORTED, f"grey values from {values.min()} to {values.max()}")
         return Image.fromarray((values // 257).astype(np.uint8)).convert("RGB"), "16 bit"
     if image.mode in ("F", "LAB"):

@@ -29,7 +29,7 @@ from edge.modalities.vision.collection import TAR
 
 CHUNK, CHUNK_BYTES = 64, 64 << 20  # files in memory at a time, at most, and their bytes, about
 MOST, LEAST = 64, 4  # pixels of the longer and of the shorter side where the settings leave the size open
-THREADS = 8  # at most; each holds a whole picture
+THREADS = 4  # at most; each holds a whole picture
 REASONS = (
     pictures.NOT_A_PICTURE,
     pictures.EMPTY,

@@ -47,10 +47,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def digest(path: Path, algorithm: str) -> str:
+    """Hex digest of a file by an algorithm of hashlib, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """Hex sha256 of a file, read in blocks."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest(path, "sha256")
 
 
 def write_json(path: Path, content: object) -> None:

@@ -22,16 +22,23 @@ def cache() -> Path:
 
 
 def fetch(
-    url: str | None, sha256: str, target: Path, attempts: int = 5, pause: float = 1.0, timeout: float = 30.0
+    url: str | None,
+    digest: str,
+    target: Path,
+    attempts: int = 5,
+    pause: float = 1.0,
+    timeout: float = 30.0,
+    algorithm: str = "sha256",
 ) -> Path:
-    """Make ``target`` the file with this ``sha256``, from the mirror or from ``url``; returns ``target``.
+    """Make ``target`` the file with this ``digest``, from the mirror or from ``url``; returns ``target``.
 
     ``url`` None: the file is in a mirror or nowhere. A lost connection is tried again ``attempts`` times in all, after
     ``pause`` seconds and then twice as long each time, from where it stopped; ``timeout`` is in seconds without a byte.
+    ``algorithm`` is another than sha256 only where whoever offers the file publishes no sha256.
     Raises UserError where the file is out of reach, is another than expected, or the disk is full.
     """
     target = Path(target)
-    if target.is_file() and files.sha256(target) == sha256:
+    if target.is_file() and files.digest(target, algorithm) == digest:
         return target
     partial = target.with_name(f"{target.name}.partial")
     mirror = os.environ.get(MIRROR)
@@ -50,11 +57,11 @@ def fetch(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"no space left in {target.parent} for {target.name}: free some and run again") from None
         raise UserError(f"{error.filename or partial} cannot be used: {error.strerror}") from None
-    got = files.sha256(partial)
-    if got != sha256:
+    got = files.digest(partial, algorithm)
+    if got != digest:
         partial.unlink()
         raise UserError(
-            f"{origin} has sha256 {got}, expected {sha256}: it is damaged or has changed; run again to fetch it anew, "
+            f"{origin} has {algorithm} {got}, expected {digest}: it is damaged or has changed; run again to fetch it anew, "
             f"or put the right file into the folder that {MIRROR} names"
         )
     partial.replace(target)

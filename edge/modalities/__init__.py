@@ -1,1 +1,1 @@
-"""What goes into a model: sound."""
+"""What goes into a model: sound, text."""

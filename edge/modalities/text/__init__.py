@@ -1,0 +1,1 @@
+"""Text: words to indices, vocabularies, texts to shards."""

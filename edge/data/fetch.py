@@ -61,8 +61,8 @@ def fetch(
     if got != digest:
         partial.unlink()
         raise UserError(
-            f"{origin} has {algorithm} {got}, expected {digest}: it is damaged or has changed; run again to fetch it anew, "
-            f"or put the right file into the folder that {MIRROR} names"
+            f"{origin} has {algorithm} {got}, expected {digest}: it is damaged or has changed; run again to fetch "
+            f"it anew, or put the right file into the folder that {MIRROR} names"
         )
     partial.replace(target)
     return target

@@ -38,26 +38,16 @@ class Sentiment(Task):
 
     def build(self, config: Train, spec: Spec, seed: int):
         """A Keras model: word indices, float32 [batch, length] -> logits [batch, labels]."""
-        import keras
-
         from edge.modalities.text import preparation
-        from edge.modalities.text.words import Words
         from edge.models.networks import text
 
-        indices = keras.Input(spec.input.shape, name=spec.input.name)
-        features, words = text.Indices(name="features")(indices), Words(spec.metadata)
-        sizes = (len(spec.labels), len(words.names))
-        if config.architecture == "words":
-            return keras.Model(indices, text.words(features, *sizes, preparation.start(spec.metadata, words)))
-        network = text.ARCHITECTURES[config.architecture]
-        return keras.Model(indices, network(features, *sizes, config.width, config.dropout))
+        return text.model(config, spec, preparation.start(spec.metadata))
 
     def augment(self, config: Train, spec: Spec, seed: int):
         """Callable (x, y, seed) on a batch inside tf.data; None without word dropout."""
         from edge.modalities.text.augment import word_dropout
-        from edge.modalities.text.words import Words
 
-        return word_dropout(config.word_dropout, Words(spec.metadata))
+        return word_dropout(config.word_dropout, spec.metadata)
 
     def layers(self) -> dict:
         """The cast to indices."""
@@ -66,13 +56,10 @@ class Sentiment(Task):
         return {"edge>Indices": Indices}
 
     def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
-        """Files that show one stored review to a person: its words, as the model sees them, in a picture and as text."""
+        """Files that show one stored review to a person: the words that the model sees, as picture and as text."""
         from edge.modalities.text import picture
-        from edge.modalities.text.words import Words
 
-        text = Words(spec.metadata).text(row)
-        (out / "words.txt").write_text(f"{text}\n", encoding="utf-8")
-        picture.write(text, out / "words.png")
+        picture.show(row, spec.metadata, out)
 
 
 TASK = Sentiment()

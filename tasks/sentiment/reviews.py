@@ -169,12 +169,13 @@ NEGATED = (  # say the opposite of what the opinion word says
 def generate(count: int, seed: int) -> list[tuple[str, str]]:
     """``count`` different reviews, (text, "positive" or "negative"), half of each; a sixth is negated."""
     rng = np.random.default_rng(seed)
+    opinions, things = (NEGATIVE.split(), POSITIVE.split()), THINGS.split()
     found: dict[str, str] = {}
-    for attempt in range(20 * count):
+    for _ in range(20 * count):
         label, negated = ("negative", "positive")[len(found) % 2], rng.random() < 1 / 6
-        said = POSITIVE if (label == "positive") != negated else NEGATIVE
+        said = opinions[(label == "positive") != negated]
         template = rng.choice(NEGATED if negated else PLAIN)
-        (word, other), (thing, second) = rng.choice(said, 2, replace=False), rng.choice(THINGS, 2, replace=False)
+        (word, other), (thing, second) = rng.choice(said, 2, replace=False), rng.choice(things, 2, replace=False)
         text = template.format(word=word, other=other, thing=thing, second=second, who=rng.choice(WHO))
         found.setdefault(text, label)
         if len(found) == count:

@@ -55,7 +55,10 @@ def imdb(config, out: Path, seed: int) -> None:
 
 
 def files(config, out: Path, seed: int) -> None:
-    """One's own texts: a folder of files <label>.txt with a text a line. Raises UserError where it is no such folder."""
+    """One's own texts: a folder of files <label>.txt with a text a line.
+
+    Raises UserError where the folder has fewer than two such files, or a name that is no label.
+    """
     if config.files.path is None:
         raise UserError("collect.files.path is empty: name the folder of files <label>.txt of source files")
     folder = Path(config.files.path)

@@ -3,6 +3,10 @@
 import textwrap
 from pathlib import Path
 
+import numpy as np
+
+from edge.modalities.text.words import Words
+
 COLUMNS, MOST = 48, 400  # letters of a line and of the picture
 
 
@@ -16,3 +20,10 @@ def write(text: str, path: Path) -> None:
     place = {"x": 0.03, "y": 0.5, "va": "center", "family": "DejaVu Sans Mono", "size": 9, "parse_math": False}
     figure.text(s="\n".join(rows), **place)
     FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+
+
+def show(indices: np.ndarray, metadata: dict, out: Path) -> None:
+    """The words of one stored example, int16 [length], as words.txt and words.png in the folder ``out``."""
+    text = Words(metadata).text(indices)
+    (out / "words.txt").write_text(f"{text}\n", encoding="utf-8")
+    write(text, out / "words.png")

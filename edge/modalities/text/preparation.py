@@ -34,6 +34,7 @@ class TextIntake(Intake):
     vocabulary: int = Field(ge=4, le=32767)
     seen: int = Field(ge=1)
     unique: bool
+    fold: int = Field(ge=0, le=99)
 
 
 class Read(NamedTuple):
@@ -58,8 +59,8 @@ def prepare(
 
     ``texts`` gives all texts in the same order whenever it is called; ``what`` names them in messages. ``ranked`` are
     the words in keras' order where the source has them: indices are then those of keras.datasets.imdb. Otherwise the
-    words are those of the train split. ``entries`` are further metadata. Returns the counts. Raises UserError where too many
-    texts are faulty or a split lacks a label.
+    words are those of the train split. ``entries`` are further metadata. Returns the counts. Raises UserError where
+    too many texts are faulty or a split lacks a label.
     """
     pattern = re.compile(words.KERAS_WORD if ranked else words.WORD)
     kept, cut, unknown_only = Counter(), 0, 0
@@ -118,7 +119,7 @@ def place_of(read: Read, config: TextIntake) -> str:
     if read.text.part == "test":
         return "test"
     config = config.model_copy(update={"test": 0.0}) if read.text.part else config
-    return split_of(read.text.group or read.digest, read.digest, config)
+    return split_of(read.text.group or read.digest, read.digest, config, config.fold)
 
 
 def count(reads: Iterable[Read], labels: tuple[str, ...]) -> dict[str, Counter]:
@@ -148,7 +149,7 @@ def log_ratio(counts: dict[str, Counter], chosen: list[str], labels: tuple[str, 
     return [" ".join(str(round(TENTHS * value)) for value in row) for row in rows]
 
 
-def start(metadata: dict, rules: words.Words) -> np.ndarray:
+def start(metadata: dict) -> np.ndarray:
     """The weights that ``log_ratio`` gives a model to start from, float32 [indices, 1 or labels]; 0 for no word."""
     rows = [np.array(row.split(), np.float32) / TENTHS for row in metadata["log_ratio"]]
-    return np.pad(np.stack(rows, axis=1), ((rules.first, 0), (0, 0)))
+    return np.pad(np.stack(rows, axis=1), ((words.Words(metadata).first, 0), (0, 0)))

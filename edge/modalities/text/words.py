@@ -21,9 +21,9 @@ class Words:
     """The rules of a text model: ``Words(metadata)(text)`` is what the model takes, int16 [length].
 
     ``metadata`` are those of a Spec, or the entries of a model file, where ``text`` is JSON. ``text`` has ``pattern``,
-    a regular expression that finds words in lower case; ``unique``, each word of a text once; ``length``, indices of an
-    example; ``reserved``, the meaning of the indices before the first word. ``vocabulary`` are the words in the order of
-    their indices, with blanks between. Raises ValueError where metadata are none of a text model.
+    a regular expression that finds words in lower case; ``unique``, each word of a text once; ``length``, indices of
+    an example; ``reserved``, the meaning of the indices before the first word. ``vocabulary`` are the words in the
+    order of their indices, with blanks between. Raises ValueError where metadata are none of a text model.
     """
 
     def __init__(self, metadata: dict):

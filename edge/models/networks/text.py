@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from edge.data.shards import Spec
 from edge.models.networks import classifiers
 
 UNITS = 48  # of a recurrent layer
@@ -32,12 +33,12 @@ def _normalised(x):
     return layers.ReLU(max_value=6)(layers.BatchNormalization(momentum=0.95)(x))
 
 
-def words(features, classes: int, rows: int, log_ratio: np.ndarray):
+def words(features, classes: int, log_ratio: np.ndarray):
     """A weight a word and label, which starts as naive Bayes has it (Wang and Manning 2012, "Baselines and Bigrams").
 
     ``log_ratio`` [rows, classes], or [rows, 1] for the second of two classes.
     """
-    width = log_ratio.shape[1]
+    rows, width = log_ratio.shape
     embedding = layers.Embedding(rows, width, name="weights")
     head = layers.Dense(classes, name="logits")
     logits = head(ops.sum(_embedded(features, embedding)[0], axis=1))
@@ -73,4 +74,17 @@ def gru(features, classes: int, rows: int, width: int = 64, dropout: float = 0.5
     return classifiers.gru(layers.Dropout(dropout)(embedded), classes, UNITS, dropout)
 
 
-ARCHITECTURES = {function.__name__: function for function in (dense, dan, lstm, gru)}  # and `words`, which has a start
+ARCHITECTURES = {function.__name__: function for function in (words, dense, dan, lstm, gru)}
+
+
+def model(config, spec: Spec, start: np.ndarray) -> keras.Model:
+    """The network ``config.architecture`` of ``config.width`` and ``config.dropout``: indices as stored -> logits.
+
+    ``start`` [rows, …] has a row an index, with which `words` starts.
+    """
+    indices = keras.Input(spec.input.shape, name=spec.input.name)
+    features, classes = Indices(name="features")(indices), len(spec.labels)
+    if config.architecture == "words":
+        return keras.Model(indices, words(features, classes, start))
+    network = ARCHITECTURES[config.architecture]
+    return keras.Model(indices, network(features, classes, len(start), config.width, config.dropout))

@@ -1,0 +1,33 @@
+"""The sections of configs/intents.yaml."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edge.core.settings import Recipe, Section
+from edge.modalities.text.preparation import TextIntake
+
+
+class Collect(Section):
+    """Where the patterns come from."""
+
+    source: Literal["shipped", "file"]
+    file: str | None
+    merge_tags: bool
+
+
+class Preprocess(TextIntake):
+    """How patterns become word indices."""
+
+    variants: int = Field(ge=1, le=1000)
+
+
+class Train(Recipe):
+    """The model and how it is trained."""
+
+    architecture: Literal["dense", "words", "dan"]
+    label_smoothing: float = Field(ge=0, lt=1)
+    width: int = Field(ge=1, le=1024)
+    dropout: float = Field(ge=0, lt=1)
+    word_dropout: float = Field(ge=0, lt=1)
+    refuse: float = Field(ge=0, le=1)

@@ -20,6 +20,8 @@ from edge.models.formats import metadata
 from edge.records import git, lock
 
 COMMIT = re.compile(r"(?P<code>none|[0-9a-f]{40})(\+changes)?")
+LONGEST = 200  # letters of an entry that are shown: a vocabulary has thousands
+WHOLE = ("settings", "quantize")  # what a person sets again to rebuild
 SETTINGS = ("params.yaml", "configs", "devices.yaml", "requirements.txt")
 
 
@@ -151,7 +153,7 @@ def explain(path: Path) -> str:
     entries, digest, run = entries_of(path), files.sha256(path), find_run(path)
     code, repository = COMMIT.fullmatch(entries["git_commit"])["code"], git.output("rev-parse", "--show-toplevel")
     lines = [str(path), f"  sha256: {digest}"]
-    lines += [f"  {printable(key)}: {printable(value)}" for key, value in sorted(entries.items())]
+    lines += [f"  {printable(key)}: {printable(shown(key, value))}" for key, value in sorted(entries.items())]
     if run:
         lines += [f"run: {run.commit} lists it as {run.path}, made by {run.stage}"]
         lines += [f"  {file}: {json.dumps(values, sort_keys=True)}" for file, values in sorted(run.params.items())]
@@ -160,6 +162,13 @@ def explain(path: Path) -> str:
         commands = rebuild(repository, entries, code, run, digest)
         lines += ["rebuild, on a processor of the same family:", *(f"  {command}" for command in commands)]
     return "\n".join(lines)
+
+
+def shown(key: str, value: str) -> str:
+    """The value of an entry, cut where it is long and nobody needs all of it to rebuild the file."""
+    if len(value) <= LONGEST or key in WHOLE:
+        return value
+    return f"{value[:LONGEST]}… ({len(value):,} letters)"
 
 
 def printable(text: str) -> str:

@@ -33,7 +33,7 @@ class Words:
             self.pattern, self.unique, self.length = re.compile(rules["pattern"]), rules["unique"], rules["length"]
             self.names = [*rules["reserved"], *metadata["vocabulary"].split()]
             self.first, self.unknown = len(rules["reserved"]), rules["reserved"].index(UNKNOWN)
-        except (KeyError, TypeError, ValueError, re.error) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, re.error) as error:
             raise ValueError(f"these are no metadata of a text model ({type(error).__name__}: {error})") from None
         if len(self.names) > np.iinfo(DTYPE).max + 1:
             raise ValueError(f"{len(self.names)} indices are more than {DTYPE.__name__} has")

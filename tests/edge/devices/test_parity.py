@@ -133,3 +133,25 @@ def test_metadata_that_make_no_sense_are_one_line(model, scheme, shown):
     with pytest.raises(UserError) as caught:
         parity.quantization(model)
     assert f"name the quantization {shown}: allowed are fp32, fp16" in str(caught.value)
+
+
+def test_features_may_be_indices(tmp_path):
+    """Word indices, int32 features, are compared as what they are: equal is zero, another word is found."""
+    table = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["features"], to=onnx.TensorProto.INT32),
+        helper.make_node("Gather", ["table", "features"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "axis"], ["scores"], keepdims=0),
+    ]
+    ends = [helper.make_tensor_value_info(*end) for end in (("x", 1, ["n", 4]), ("scores", 1, ["n", 3]))]
+    constants = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([1]), "axis")]
+    graph = helper.make_graph(nodes, "words", ends[:1], ends[1:], constants)
+    path, samples = tmp_path / "words.onnx", np.random.default_rng(1).integers(0, 9, (10, 4)).astype(np.float32)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    steps = {"samples": samples[:4]} | parity.host_steps(path, "onnxruntime", samples[:4])
+    outputs = parity.host_outputs(path, "onnxruntime", samples)
+    assert steps["features"].dtype == np.int32
+    assert parity.compare(HEAD, path, "onnxruntime", samples, outputs, steps).features == 0
+    steps["features"][0, 0] += 1
+    with pytest.raises(UserError, match="first step that differs is 'features'"):
+        parity.compare(HEAD, path, "onnxruntime", samples, outputs, steps)

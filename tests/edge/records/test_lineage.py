@@ -213,3 +213,13 @@ def test_text_of_a_file_does_not_reach_the_terminal_raw(head):
     model = described(Path("a.onnx"), git_commit=head, task="\x1b[2J")
     assert "\x1b" not in lineage.explain(model)
     assert r"\x1b[2J" in lineage.explain(model)
+
+
+def test_a_long_entry_is_cut_and_settings_are_not(head):
+    """A vocabulary of thousands of words is cut, with its length; what a person must set again is whole."""
+    long = "word " * 200
+    model = described(Path("a.onnx"), git_commit=head, vocabulary=long, settings=long, short="x" * 200)
+    text = lineage.explain(model)
+    assert f"  vocabulary: {long[:200]}… (1,000 letters)\n" in text
+    assert f"  settings: {long}" in text
+    assert f"  short: {'x' * 200}\n" in text

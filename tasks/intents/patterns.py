@@ -85,7 +85,7 @@ def checked_intents(content: object, merge_tags: bool) -> dict:
         if not isinstance(intent, dict) or not isinstance(intent.get("tag"), str):
             raise ValueError(f"intent {number}: it has no tag: each intent has tag, patterns and responses")
         tag = intent["tag"]
-        where = f"line {tag.line}: the tag {tag!s}"
+        where = f"line {tag.line}: the tag {str(tag)!r}"
         for key in ("patterns", "responses"):
             if not _texts(intent.get(key, [])):
                 raise ValueError(f"{where}: {key} must be a list of texts")

@@ -18,7 +18,7 @@ lazy lifeless messy miserable monotonous pathetic pointless poor predictable pre
 shallow silly sloppy stale stupid tedious terrible tiresome ugly unbearable unconvincing uninspired weak"""
 THINGS = """acting atmosphere beginning camera cast cinematography comedy costumes dialogue direction drama editing
 ending film humour lead movie music pacing performance plot premise romance scenery score screenplay
-script setting soundtrack story style supporting villain visuals"""
+script setting soundtrack story style villain visuals"""
 WHO = ("my sister", "everyone", "the audience", "a friend of mine", "the man next to me", "our whole family")
 PLAIN = (  # say what the opinion word says
     "the {thing} is {word}",

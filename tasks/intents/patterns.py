@@ -14,7 +14,6 @@ from edge.data.labels import checked, distinct
 from edge.data.shards import share
 from edge.data.splits import split_of
 from edge.modalities.text.lines import Text
-from edge.modalities.text.preparation import TextIntake
 from edge.modalities.text.words import WORD, tokens
 
 UNKNOWN = "_unknown_"  # the tag of questions that no intent answers
@@ -134,7 +133,7 @@ def phrasing(pattern: str) -> str:
     return " ".join(sorted(found - set(FUNCTION.split())) or sorted(found))
 
 
-def texts(content: dict, file: str, config: TextIntake) -> Iterator[Text]:
+def texts(content: dict, file: str, config) -> Iterator[Text]:
     """The examples of a file of intents: in training each pattern with up to ``config.variants`` fillings of its slots.
 
     A phrasing that is held out counts once, with one filling. No phrasing is in two splits.

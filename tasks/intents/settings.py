@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge.core.settings import Recipe, Section
-from edge.modalities.text.preparation import TextIntake
+from edge.data.splits import Intake
 
 
 class Collect(Section):
@@ -16,9 +16,14 @@ class Collect(Section):
     merge_tags: bool
 
 
-class Preprocess(TextIntake):
+class Preprocess(Intake):
     """How patterns become word indices."""
 
+    length: int = Field(ge=1, le=1000)
+    vocabulary: int = Field(ge=4, le=32767)
+    seen: int = Field(ge=1)
+    unique: bool
+    fold: int = Field(ge=0, le=99)
     variants: int = Field(ge=1, le=1000)
 
 

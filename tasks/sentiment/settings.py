@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from edge.core.settings import Recipe, Section
-from edge.modalities.text.lines import check_encoding
-from edge.modalities.text.preparation import TextIntake
+from edge.data.splits import Intake
 
 
 class Files(Section):
@@ -19,7 +18,12 @@ class Files(Section):
     @classmethod
     def has_lines(cls, name: str) -> str:
         """An encoding that Python knows and whose lines end with one byte."""
-        return check_encoding(name)
+        try:
+            if "a\n".encode(name) == b"a\n":
+                return name
+        except (LookupError, UnicodeError):
+            raise ValueError("Python has no such encoding: write utf-8, latin-1, cp1252 or another") from None
+        raise ValueError("its lines cannot be told apart by bytes: save the files as utf-8")
 
 
 class Collect(Section):
@@ -30,8 +34,14 @@ class Collect(Section):
     files: Files
 
 
-class Preprocess(TextIntake):
+class Preprocess(Intake):
     """How reviews become word indices."""
+
+    length: int = Field(ge=1, le=1000)
+    vocabulary: int = Field(ge=4, le=32767)
+    seen: int = Field(ge=1)
+    unique: bool
+    fold: int = Field(ge=0, le=99)
 
 
 class Train(Recipe):

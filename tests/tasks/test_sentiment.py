@@ -194,8 +194,10 @@ def test_settings_are_checked():
     """A path that is missing, an encoding that nobody has, and dense on words that are there twice."""
     with pytest.raises(UserError, match=r"collect.files.path is empty"):
         task.sources()["files"](collecting(source="files"), None, 1)
-    with pytest.raises(UserError, match=r"collect.files.encoding = 'latin1x'.*no encoding"):
+    with pytest.raises(UserError, match=r"collect.files.encoding = 'latin1x'.*no such encoding"):
         collecting(files={"path": None, "encoding": "latin1x"})
+    with pytest.raises(UserError, match=r"collect.files.encoding = 'utf-32'.*cannot be told apart"):
+        collecting(files={"path": None, "encoding": "utf-32"})
     config = type("Config", (), {})()
     config.preprocess = preparing(unique=False)
     config.train = settings.validate(task.Train, CONFIG["train"] | {"architecture": "dense"}, "test.yaml")

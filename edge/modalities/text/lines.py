@@ -37,16 +37,6 @@ class Text(NamedTuple):
     part: str = ""
 
 
-def check_encoding(name: str) -> str:
-    """``name``, where it is an encoding in which a line ends with one byte; raises ValueError."""
-    try:
-        if "a\n".encode(codecs.lookup(name).name) == b"a\n":
-            return name
-    except (LookupError, UnicodeError):
-        raise ValueError(f"{name!r} is no encoding of Python: write utf-8, latin-1, cp1252 or another") from None
-    raise ValueError(f"{name!r} is an encoding whose lines cannot be told apart by bytes: save the files as utf-8")
-
-
 def describe(out: Path, files: Iterable[Lines], words: list[str] | None = None) -> None:
     """Write source.json: the files that the folder holds, and ``words`` by rank where the source has a list of them."""
     content = {"files": [entry._asdict() for entry in files], "words": words}
@@ -60,9 +50,9 @@ def described(raw: Path) -> tuple[list[Lines], list[str] | None]:
         files = [Lines(**entry) for entry in content["files"]]
         for entry in files:
             checked(entry.label)
-            check_encoding(entry.encoding)
+            codecs.lookup(entry.encoding)
         return files, content["words"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{raw / SOURCE} is damaged ({error}): run `dvc repro --force collect`") from None
 
 

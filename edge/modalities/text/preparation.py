@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field
 from tqdm import tqdm
 
 from edge.data.rejected import CONTRADICTION, DUPLICATE, Rejected, Table
 from edge.data.shards import Spec, Tensor
-from edge.data.splits import Intake, check_labels, repeated, split_of
+from edge.data.splits import check_labels, repeated, split_of
 from edge.data.writer import Splits
 from edge.modalities.text import words
 from edge.modalities.text.lines import Text
@@ -25,16 +24,6 @@ from edge.modalities.text.lines import Text
 EMPTY = "no words"
 REASONS = (EMPTY, DUPLICATE, CONTRADICTION)
 TENTHS = 10  # log ratios are stored as whole tenths: rounding costs no accuracy and most of the letters
-
-
-class TextIntake(Intake):
-    """Settings of `preprocess` for a task whose examples are texts."""
-
-    length: int = Field(ge=1, le=1000)
-    vocabulary: int = Field(ge=4, le=32767)
-    seen: int = Field(ge=1)
-    unique: bool
-    fold: int = Field(ge=0, le=99)
 
 
 class Read(NamedTuple):
@@ -49,7 +38,7 @@ class Read(NamedTuple):
 def prepare(
     texts: Callable[[], Iterable[Text]],
     out: Path,
-    config: TextIntake,
+    config,
     labels: tuple[str, ...],
     what: str,
     ranked: list[str] | None = None,
@@ -57,6 +46,8 @@ def prepare(
 ) -> dict:
     """Write shards of word indices int16 [n, length] and labels, spec.json, manifest.csv and rejected.csv.
 
+    ``config`` is an Intake with ``length``, indices of an example; ``vocabulary``, indices at most; ``seen``, training
+    texts that a word must be in; ``unique``, each word of a text once; and ``fold``, see splits.split_of.
     ``texts`` gives all texts in the same order whenever it is called; ``what`` names them in messages. ``ranked`` are
     the words in keras' order where the source has them: indices are then those of keras.datasets.imdb. Otherwise the
     words are those of the train split. ``entries`` are further metadata. Returns the counts. Raises UserError where
@@ -114,7 +105,7 @@ def readable(texts: Callable[[], Iterable[Text]], pattern: re.Pattern, rejected:
             rejected.reject(text.file, text.line, text.fault or EMPTY)
 
 
-def place_of(read: Read, config: TextIntake) -> str:
+def place_of(read: Read, config) -> str:
     """The split of a text: as its maker says where it does, else by its group or its own words."""
     if read.text.part == "test":
         return "test"

@@ -79,3 +79,12 @@ def test_each_split_needs_each_label():
     del kept["b", "test"]
     with pytest.raises(UserError, match=r"split test has none of the 3 pictures of b:.*raise preprocess.test"):
         check_labels(kept, "ab", "pictures")
+
+
+def test_folds_test_each_group_once():
+    """With a fifth for testing the folds 0 to 4 test each group once; fold 0 is what there is without a fold."""
+    tested = Counter(
+        group for group in map(str, range(300)) for fold in range(5) if split_of(group, group, CONFIG, fold) == "test"
+    )
+    assert len(tested) == 300 and set(tested.values()) == {1}
+    assert split_of("7", "7", CONFIG, 0) == split_of("7", "7", CONFIG)

@@ -8,12 +8,25 @@ import pytest
 
 from edge.core.errors import UserError
 from edge.data import shards
+from edge.data.splits import Intake
 from edge.modalities.text import lines, preparation, words
 from edge.modalities.text.lines import Lines, Text
 
 GOOD, BAD = "good nice fine happy bright".split(), "bad sad poor dull grey".split()  # noqa: SIM905
+
+
+class Config(Intake):
+    """The settings that a task of texts has."""
+
+    length: int
+    vocabulary: int
+    seen: int
+    unique: bool
+    fold: int
+
+
 SIZES = {"length": 4, "vocabulary": 100, "seen": 2, "unique": True, "fold": 0}
-CONFIG = preparation.TextIntake(**SIZES, val=0.2, test=0.2, calibration=0.2, max_rejected=0.2)
+CONFIG = Config(**SIZES, val=0.2, test=0.2, calibration=0.2, max_rejected=0.2)
 LABELS = ("negative", "positive")
 
 
@@ -199,15 +212,15 @@ def test_a_line_without_end_does_not_fill_memory(tmp_path, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize(("name", "said"), [("utf-32", "cannot be told apart"), ("klingon", "no encoding of Python")])
-def test_an_encoding_must_have_lines(name, said):
-    """An encoding that nobody has, or one whose line ends are no single byte, is refused by name."""
-    assert lines.check_encoding("latin-1") == "latin-1"
-    with pytest.raises(ValueError, match=said):
-        lines.check_encoding(name)
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"files": [{"file": "a", "label": "../b"}], "words": null}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"files": [{"file": "a", "label": "a", "encoding": "x"}]}',
+        '{"files": [{"file": "a", "label": "../b"}], "words": null}',
+    ],
+)
 def test_a_damaged_source_is_one_line(tmp_path, content):
     """What says which files there are is not believed: a label could name a file elsewhere."""
     (tmp_path / lines.SOURCE).write_text(content)

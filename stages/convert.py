@@ -1,4 +1,4 @@
-"""Convert: reads the Keras model and its decision, writes ONNX, TFLite, a reference pair and metrics/convert.json."""
+"""Convert: reads the Keras model, its decision and data/enrolled, writes ONNX, TFLite, a reference and its metrics."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import onnx
 
 import tasks
 from edge.core import errors, files, paths
-from edge.data import shards
+from edge.data import enrolled, shards
 from edge.models.formats import metadata, onnx_file
 from edge.records import git
 
@@ -27,17 +27,15 @@ def parity(head, form: str, keras_scores: np.ndarray, scores: np.ndarray, tolera
     return {"largest_difference": difference, "agreement": head.agreement(keras_scores, scores)}
 
 
-def convert(task, config, prepared: Path, entries: dict, keras_path: Path, written: tuple[Path, Path, Path]) -> dict:
-    """Write the model as ONNX and as TFLite, and a reference input and output, to the three paths of ``written``.
+def convert(task, config, model, spec: shards.Spec, prepared: Path, entries: dict, written: tuple) -> dict:
+    """Write ``model`` as ONNX and as TFLite, and a reference input and output, to the three paths of ``written``.
 
     ``entries`` are the metadata of both models. Returns the parity of each on the whole test split.
     """
-    from edge.models import keras_file  # TensorFlow: imported once the settings are known to be right
+    from edge.models import keras_file
     from edge.models.formats import onnx_export, tflite
 
-    spec, test = shards.load_spec(prepared), shards.load(prepared, "test")
-    onnx_path, tflite_path, reference = written
-    model = keras_file.load(keras_path, task.layers() | task.head.layers())
+    test, (onnx_path, tflite_path, reference) = shards.load(prepared, "test"), written
     keras_scores = keras_file.predict(model, test)
     with files.atomic(onnx_path) as temporary:
         nodes = onnx_export.to_onnx(model, spec, config.opset, entries, temporary)
@@ -54,7 +52,12 @@ def convert(task, config, prepared: Path, entries: dict, keras_path: Path, writt
 
 def main() -> None:
     params, task, config = tasks.selected()
-    entries = shards.load_spec(paths.PREPARED).entries() | json.loads(paths.DECISION.read_text(encoding="utf-8"))
+    spec = shards.load_spec(paths.PREPARED)
+    new = enrolled.read(paths.ENROLLED, spec, lambda path: task.read_example(path, spec, config.preprocess))
+    from edge.models import enrolment  # TensorFlow: imported once the settings are known to be right
+
+    model, spec, own, found = enrolment.opened(task, config, paths.KERAS, paths.PREPARED, new, params.seed)
+    entries = spec.entries() | (own or json.loads(paths.DECISION.read_text(encoding="utf-8")))
     entries |= {
         "task": params.task,
         "quantization": "fp32",
@@ -67,8 +70,8 @@ def main() -> None:
         "settings": config.model_dump(mode="json", include={"collect", "preprocess", "train", "convert"}),
     }
     written = paths.ONNX, paths.TFLITE, paths.REFERENCE
-    metrics = convert(task, config.convert, paths.PREPARED, entries, paths.KERAS, written)
-    files.write_json(paths.METRICS / "convert.json", metrics)
+    metrics = convert(task, config.convert, model, spec, paths.PREPARED, entries, written)
+    files.write_json(paths.METRICS / "convert.json", metrics | found)
 
 
 if __name__ == "__main__":

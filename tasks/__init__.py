@@ -62,6 +62,14 @@ class Task(ABC):
         """Keras layers of our own in the model, by the name that a .keras file gives them (``edge>LogMel``)."""
         return {}
 
+    def read_example(self, path: Path, spec: Spec, config) -> np.ndarray:
+        """A person's own file as one stored example, integers [*shape], prepared as ``prepare`` does it.
+
+        ``config`` is the section `preprocess`. Raises UserError, naming the file, where it cannot be an example; by
+        default a task reads no single files.
+        """
+        raise UserError(f"{path}: {type(self).__name__} reads no single files: it has no read_example")
+
     def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
         """Files in the folder ``out`` that show one stored example to a person: .png, .wav, .txt."""
         (out / "values.txt").write_text(np.array2string(row, threshold=200) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ REQUIREMENTS = Path("requirements.txt")
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
+ENROLLED = Path("data/enrolled")  # a folder for each class that is added to the trained model
 
 KERAS = Path("models/model.keras")
 DECISION = Path("models/decision.json")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edge import heads
+from edge.core.errors import UserError
 from edge.data.shards import Spec
 from tasks import Task
 from tasks.image_classification.settings import Collect, Preprocess, Train
@@ -59,6 +60,15 @@ class ImageClassification(Task):
         from edge.modalities.vision.augment import Pictures
 
         return Pictures(config.augment)
+
+    def read_example(self, path: Path, spec: Spec, config: Preprocess) -> np.ndarray:
+        """A picture, uint8 [height, width, channels], as ``prepare`` makes it; UserError where it is none."""
+        from edge.modalities.vision import pictures, preparation
+
+        found = preparation.example(path.read_bytes(), spec.input.shape, config.keep_aspect)
+        if isinstance(found, pictures.Unreadable):
+            raise UserError(f"{path}: {found}")
+        return found[0]
 
     def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
         """Files that show one stored picture, uint8 [height, width, channels], to a person."""

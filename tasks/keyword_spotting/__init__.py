@@ -98,6 +98,12 @@ class KeywordSpotting(Task):
 
         return {"edge>LogMel": frontend.LogMel, "edge>MFCC": frontend.MFCC, "edge>SpecAugment": augment.SpecAugment}
 
+    def read_example(self, path: Path, spec: Spec, config: Preprocess) -> np.ndarray:
+        """A recording, int16 [samples], through SoX; raises UserError where preprocess would reject it."""
+        from edge.modalities.audio import preparation
+
+        return preparation.read_file(path, config)
+
     def example(self, row: np.ndarray, spec: Spec, out: Path) -> None:
         """Files that show one stored clip, int16 [samples], to a person: the sound and its spectrogram."""
         from edge.modalities.audio import sox

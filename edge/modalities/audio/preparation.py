@@ -96,6 +96,21 @@ def prepare(raw: Path, out: Path, cfg) -> dict:
     return splits.counts | {"rejected": reasons, "speakers": len(speakers), "seconds": round(seconds, 1)}
 
 
+def read_file(path: Path, cfg) -> np.ndarray:
+    """One recording as an example, int16 [samples], as ``prepare`` makes it; raises UserError where it is rejected."""
+    try:
+        pcm = sox.read(path.read_bytes(), path.suffix)
+    except sox.Unreadable as error:
+        raise UserError(f"{path} is {UNREADABLE}: {error}") from None
+    reason = fault(pcm, "", cfg)
+    if not reason:
+        (heard,) = sox.convert([pcm], sox.effects(cfg.rate, **cfg.effects.model_dump()))
+        reason = TOO_SHORT if len(heard) < max(1, cfg.min_seconds * cfg.rate) else ""
+    if reason:
+        raise UserError(f"{path} is {reason}: the section preprocess of the config has the limits")
+    return fit(heard, round(cfg.seconds * cfg.rate))
+
+
 def words(raw: Path) -> list[str]:
     """The words of labels.json, in order; raises UserError where it is damaged or one of them is no label."""
     try:

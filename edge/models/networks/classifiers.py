@@ -1,4 +1,7 @@
-"""Classifiers: features [frames, bins] or an image [height, width, channels] in, logits [classes] out."""
+"""Classifiers: features [frames, bins] or an image [height, width, channels] in, logits [classes] out.
+
+The layer ``embedding`` gives what ``logits`` takes: classes are added to a trained model by its values.
+"""
 
 from keras import layers
 
@@ -24,15 +27,15 @@ def ds_cnn(features, classes: int, channels: int = 96, blocks: int = 4, dropout:
     for block in range(blocks):
         x = _normalised(layers.DepthwiseConv2D(3, 1 if block else 2, padding="same", use_bias=False)(x))
         x = _normalised(layers.Conv2D(channels, 1, use_bias=False)(x))
-    x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(x))
+    x = layers.Dropout(dropout, name="embedding")(layers.GlobalAveragePooling2D()(x))
     return layers.Dense(classes, name="logits")(x)
 
 
 def dense(features, classes: int, units: int = 32, dropout: float = 0.2):
     """Two hidden layers over all values at once."""
     x = layers.Flatten()(features)
-    for _ in range(2):
-        x = layers.Dropout(dropout)(_normalised(layers.Dense(units, use_bias=False)(x)))
+    for name in (None, "embedding"):
+        x = layers.Dropout(dropout, name=name)(_normalised(layers.Dense(units, use_bias=False)(x)))
     return layers.Dense(classes, name="logits")(x)
 
 
@@ -43,7 +46,7 @@ def lenet(features, classes: int, channels: int = 16, dropout: float = 0.2):
         x = _normalised(layers.Conv2D(width, 3, padding="same", use_bias=False)(x))
         x = layers.MaxPooling2D(2, padding="same")(x)
     x = _normalised(layers.Dense(2 * channels, use_bias=False)(layers.Flatten()(x)))
-    return layers.Dense(classes, name="logits")(layers.Dropout(dropout)(x))
+    return layers.Dense(classes, name="logits")(layers.Dropout(dropout, name="embedding")(x))
 
 
 def cnn(features, classes: int, channels: int = 32, dropout: float = 0.3):
@@ -64,14 +67,14 @@ def cnn(features, classes: int, channels: int = 32, dropout: float = 0.3):
 def lstm(features, classes: int, units: int = 64, dropout: float = 0.2):
     """One LSTM over the frames (Hochreiter and Schmidhuber 1997); the mean of its outputs is classified."""
     x = layers.LSTM(units, return_sequences=True)(features)
-    x = layers.Dropout(dropout)(layers.GlobalAveragePooling1D()(x))
+    x = layers.Dropout(dropout, name="embedding")(layers.GlobalAveragePooling1D()(x))
     return layers.Dense(classes, name="logits")(x)
 
 
 def gru(features, classes: int, units: int = 64, dropout: float = 0.2):
     """One GRU over the frames (Cho et al. 2014); the mean of its outputs is classified."""
     x = layers.GRU(units, return_sequences=True)(features)
-    x = layers.Dropout(dropout)(layers.GlobalAveragePooling1D()(x))
+    x = layers.Dropout(dropout, name="embedding")(layers.GlobalAveragePooling1D()(x))
     return layers.Dense(classes, name="logits")(x)
 
 

@@ -46,7 +46,7 @@ def convert(task, config, model, spec: shards.Spec, prepared: Path, entries: dic
         lite = parity(task.head, "TFLite", keras_scores, tflite.predict(temporary, test), config.tolerance)
     with files.atomic(reference) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{spec.input.name: test.inputs(slice(0, 1)), spec.output.name: outputs[:1]})
-    lite |= {"bytes": tflite_path.stat().st_size}
+    lite["bytes"] = tflite_path.stat().st_size
     return metrics | {"nodes": nodes, "bytes": onnx_path.stat().st_size, "tflite": lite}
 
 
@@ -58,15 +58,12 @@ def main() -> None:
 
     model, spec, own, found = enrolment.opened(task, config, paths.KERAS, paths.PREPARED, new, params.seed)
     entries = spec.entries() | (own or json.loads(paths.DECISION.read_text(encoding="utf-8")))
+    entries |= {"task": params.task, "quantization": "fp32", "seed": params.seed}
     entries |= {
-        "task": params.task,
-        "quantization": "fp32",
         "git_commit": git.commit("convert", params.task),
         "data_sha256": git.data_sha256(paths.PREPARED),
-        "parent_sha256": files.sha256(paths.KERAS),
-        "keras_sha256": files.sha256(paths.KERAS),
+        **dict.fromkeys(("parent_sha256", "keras_sha256"), files.sha256(paths.KERAS)),
         "requirements_sha256": files.sha256(paths.REQUIREMENTS),
-        "seed": params.seed,
         "settings": config.model_dump(mode="json", include={"collect", "preprocess", "train", "convert"}),
     }
     written = paths.ONNX, paths.TFLITE, paths.REFERENCE

@@ -3,11 +3,12 @@
 import io
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -18,7 +19,7 @@ from edge.core.errors import UserError
 from edge.data import shards
 from edge.devices import entries
 from edge.heads import Head
-from edge.models.formats import onnx_file
+from edge.models.formats import metadata, onnx_file
 from edge.records import git, lock, measurement, metrics, status
 from edge.records.measurement import Measurement
 from edge.records.tree import WORKSPACE, Tree
@@ -197,7 +198,10 @@ class Revision:
             try:
                 split = shards.load(folder, "test")
                 outputs = onnx_file.predict(folder / paths.EDGE.name, split)
-                answers = Answers(self.head, split, shards.load_spec(folder), outputs)
+                carried = metadata.read(onnx.load(folder / paths.EDGE.name))
+                known = tuple(json.loads(carried["labels"]))  # with those that were enrolled
+                spec = replace(shards.load_spec(folder), labels=known)
+                answers = Answers(self.head, split, spec, outputs)
                 answers.score, answers.table  # noqa: B018 - what cannot be scored is found here
                 return answers  # split.x stays mapped when its file is gone
             except Exception as error:  # noqa: BLE001 - whatever a damaged model or split makes of itself

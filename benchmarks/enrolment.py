@@ -96,7 +96,7 @@ def shipped(task, model, spec, prepared: Path, tests: list[tuple[Split, np.ndarr
     found, config = [], settings.Quantize(per_channel=True, batch=32)
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
         source = Path(folder, "model.onnx")
-        onnx_export.to_onnx(model, spec, 18, {}, source)
+        onnx_export.to_onnx(model, spec, 18, {"task": "enrolment"}, source)
         for scheme in ("fp32", "int8"):
             target = Path(folder, f"{scheme}.onnx")
             schemes.SCHEMES[scheme](source, target, shards.load(prepared, "calibration"), config)

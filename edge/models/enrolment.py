@@ -44,15 +44,16 @@ class Statistics(NamedTuple):
     def shrunk(self) -> np.ndarray:
         """The covariance, shrunk towards equal variances without correlation.
 
-        The share is the oracle approximating one (Chen, Wiesel, Eldar, Hero 2010, eq. 23): small where examples are
-        many against d, large where they are few. Raises UserError where the embeddings do not vary.
+        The share is the oracle approximating one (Chen, Wiesel, Eldar, Hero 2010, eq. 23, without its terms in 2/d, as
+        scikit-learn has it): small where examples are many against d, large where they are few. Raises UserError where
+        the embeddings do not vary.
         """
         size = len(self.covariance)
         trace, squares = np.trace(self.covariance), (self.covariance**2).sum()
         if not trace > 0:
             raise UserError("the model's embeddings are the same for all training examples: it has learned nothing")
-        spread = (self.degrees + 1 - 2 / size) * (squares - trace**2 / size)
-        share = min(1.0, ((1 - 2 / size) * squares + trace**2) / spread) if spread > 0 else 1.0
+        spread = (self.degrees + 1) * (squares - trace**2 / size)
+        share = min(1.0, (squares + trace**2) / spread) if spread > 0 else 1.0
         return (1 - share) * self.covariance + share * trace / size * np.eye(size)
 
 

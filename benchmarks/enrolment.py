@@ -52,43 +52,38 @@ def measure(here: Clone, name: str, held: dict[str, Split]) -> None:
     spec, (train, val, test) = shards.load_spec(prepared), (shards.load(prepared, s) for s in ("train", "val", "test"))
     model = keras_file.load(here.folder / paths.KERAS, task.layers() | task.head.layers())
     embed, classes = enrolment.embedding(model), len(spec.labels)
-    found, rows, y = (
-        enrolment.statistics(embed, train, classes),
-        enrolment.embeddings(embed, held["train"]),
-        held["train"].y,
-    )
-    unseen, old = (enrolment.embeddings(embed, split) for split in (held["test"], test))
+    found = enrolment.statistics(embed, train, classes)
+    known, unseen, old = (enrolment.embeddings(embed, split) for split in (held["train"], held["test"], test))
     before = task.head.score(test.y, keras_file.predict(model, test))["accuracy"]
     for count in EXAMPLES:
         scores = []
         for draw in range(DRAWS):
-            rng = np.random.default_rng(draw)
-            chosen = [rng.choice(np.flatnonzero(y == label), count, replace=False) for label in range(len(labels))]
-            drawn = found.with_classes(rows[chosen := np.concatenate(chosen)], y[chosen])
-            weights, bias = enrolment.discriminant(drawn, drawn.means)
-            right = [(unseen @ weights + bias).argmax(axis=1) == held["test"].y + classes]
-            right += [(old @ weights + bias).argmax(axis=1) == test.y]
-            scores.append([*(part.mean() for part in right), np.concatenate(right).mean()])
+            chosen = drawn(held["train"].y, count, draw)
+            larger = found.with_classes(known[chosen], held["train"].y[chosen])
+            weights, bias = enrolment.discriminant(larger, larger.means)
+            new = (unseen @ weights + bias).argmax(axis=1) == held["test"].y + classes
+            kept = (old @ weights + bias).argmax(axis=1) == test.y
+            scores.append((new.mean(), kept.mean(), np.concatenate((new, kept)).mean()))
         new, kept, both = np.mean(scores, axis=0)
         low, high = np.percentile(scores, (5, 95), axis=0)[:, 0]
-        row(
-            f"{text}, {count} examples, others' of {len(unseen)}",
-            f"at least {least:.0%}" if count == 10 else "-",
-            f"**{new:.1%}** (9 of 10 draws {low:.0%} to {high:.0%}); all {classes + len(labels)} classes {both:.1%}",
-        )
-        asked = "at most 1.5 points" if count == 10 else "-"
-        row(
-            f"{text}, {count} examples, what the other {classes} lose",
-            asked,
-            f"{100 * (before - kept):.1f} of {before:.1%}",
-        )
+        asked = (f"at least {least:.0%}", "at most 1.5 points") if count == 10 else ("-", "-")
+        measured = f"{new:.1%} (9 of 10 draws {low:.0%} to {high:.0%}), of all {classes + len(labels)} {both:.1%}"
+        row(f"{text} from {count} examples: known, of {len(unseen)} of others", asked[0], measured)
+        row(f"{text} from {count} examples: old classes lose", asked[1], f"{100 * (before - kept):.1f} of {before:.1%}")
     heat = enrolment.temperature(enrolment.embeddings(embed, val) @ weights + bias, val.y)
     grown, spec = enrolment.extended(model, task.head, None, spec, labels, weights / heat, bias / heat)
-    fp32, int8 = shipped(task, grown, spec, prepared, [(test, test.y), (held["test"], held["test"].y + classes)])
-    row(f"{text}, 10 examples, int8 loses", "at most 1 point", f"{100 * (fp32 - int8):.1f} of {fp32:.1%}")
+    fp32, int8 = shipped(grown, spec, prepared, [(test, test.y), (held["test"], held["test"].y + classes)])
+    row(f"{text} from 10 examples: int8 loses", "at most 1 point", f"{100 * (fp32 - int8):.1f} of {fp32:.1%}")
 
 
-def shipped(task, model, spec, prepared: Path, tests: list[tuple[Split, np.ndarray]]) -> list[float]:
+def drawn(y: np.ndarray, count: int, draw: int) -> np.ndarray:
+    """Rows of ``count`` examples of each class."""
+    rng = np.random.default_rng(draw)
+    rows = [rng.choice(np.flatnonzero(y == label), count, replace=False) for label in range(y.max() + 1)]
+    return np.concatenate(rows)
+
+
+def shipped(model, spec, prepared: Path, tests: list[tuple[Split, np.ndarray]]) -> list[float]:
     """Accuracy of ``model`` as ONNX, fp32 and int8, on all ``tests``: pairs of a split and its classes."""
     from edge.models.compression import schemes
     from edge.models.formats import onnx_export, onnx_file

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,11 +12,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks.clone import change
+from edge.core.errors import UserError
 from edge.core.files import sha256
 from edge.data import shards
 from edge.models.formats import metadata, onnx_file
 from tests.conftest import copy_project
 from tests.test_pipeline import ran
+from tests.toy.classification import TASK
 
 KNOWN, NEW, EXAMPLES = range(7), range(7, 10), 10
 SHORT = {
@@ -125,3 +128,9 @@ def test_bad_input_is_refused_and_nothing_is_copied(digits):
     assert "bad/3: the model knows 3 already" in said
     assert "bad/8 has 4 files" in said
     assert "bad/9/000.png: not a picture" in said
+
+
+def test_a_task_that_reads_no_single_files_says_so():
+    """By default a task has nothing to enrol from, and the error names task and file."""
+    with pytest.raises(UserError, match="new/1.txt: Sign reads no single files"):
+        TASK.read_example(Path("new/1.txt"), None, None)

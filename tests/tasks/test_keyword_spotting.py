@@ -219,6 +219,31 @@ def test_fit():
     assert preparation.fit(np.array([1, 2], np.int16), 2).tolist() == [1, 2]
 
 
+def test_one_file_is_prepared_as_all_are(tmp_path):
+    """A recording that a person enrols becomes the very example that preprocess makes of it, short or long."""
+    rows = [*people(8)[:-1], ("yes", "speaker7", noise(99, 1.5))]
+    out, _ = prepared(tmp_path, rows)
+    digests = {row["id"]: row["sha256"] for row in table(out / "manifest.csv")}
+    spec = shards.load_spec(out)
+    for number, (_, _, data) in enumerate(rows):
+        path = tmp_path / f"{number:05}.wav"
+        path.write_bytes(data)
+        stored = task.read_example(path, spec, config())
+        assert stored.shape == spec.input.shape
+        assert hashlib.sha256(stored.astype("<i2").tobytes()).hexdigest() == digests[path.name]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"text", "unreadable"), (b"", "unreadable"), (wav(np.zeros(4000)), "silent"), (wav(np.zeros(0)), "empty")],
+)
+def test_a_file_that_preprocess_would_reject_is_refused(tmp_path, data, reason):
+    """One line names the file and the reason."""
+    (tmp_path / "one.wav").write_bytes(data)
+    with pytest.raises(UserError, match=f"one.wav is {reason}"):
+        task.read_example(tmp_path / "one.wav", None, config())
+
+
 def test_directory(tmp_path):
     """A tree of label folders: words restrict and order it, file names tell the speaker, other files are left out."""
     for number, (label, speaker, data) in enumerate(people(3, ("yes", "no", "later"))):

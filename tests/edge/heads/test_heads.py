@@ -31,6 +31,13 @@ def test_classification_by_hand():
     assert head.shown(y, WORDS) == {"no": 0, "yes": 2}
 
 
+def test_a_label_without_examples_counts_in_no_mean():
+    """Macro-F1 is over the labels that are true of some example: a class that was enrolled since has none."""
+    outputs = np.array([[0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.1, 0.9, 0.0]], np.float32)
+    found = Classification().score(np.array([0, 0, 1]), outputs)
+    assert found == pytest.approx({"accuracy": 2 / 3, "macro_f1": (2 / 3 + 1) / 2})
+
+
 def test_regression_by_hand():
     """Errors of 1 against naive errors of 2 are a skill of one half; a perfect example is wholly right."""
     head = Regression()

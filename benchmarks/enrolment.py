@@ -69,11 +69,16 @@ def measure(here: Clone, name: str, held: dict[str, Split]) -> None:
         asked = (f"at least {least:.0%}", "at most 1.5 points") if count == 10 else ("-", "-")
         measured = f"{new:.1%} (9 of 10 draws {low:.0%} to {high:.0%}), of all {classes + len(labels)} {both:.1%}"
         row(f"{text} from {count} examples: known, of {len(unseen)} of others", asked[0], measured)
-        row(f"{text} from {count} examples: old classes lose", asked[1], f"{100 * (before - kept):.1f} of {before:.1%}")
+        row(f"{text} from {count} examples: old classes lose", asked[1], f"{lost(before, kept)} of {before:.1%}")
     heat = enrolment.temperature(enrolment.embeddings(embed, val) @ weights + bias, val.y)
     grown, spec = enrolment.extended(model, task.head, None, spec, labels, weights / heat, bias / heat)
     fp32, int8 = shipped(grown, spec, prepared, [(test, test.y), (held["test"], held["test"].y + classes)])
-    row(f"{text} from 10 examples: int8 loses", "at most 1 point", f"{100 * (fp32 - int8):.1f} of {fp32:.1%}")
+    row(f"{text} from 10 examples: int8 loses", "at most 1 point", f"{lost(fp32, int8)} of {fp32:.1%}")
+
+
+def lost(before: float, after: float) -> str:
+    """The points of accuracy that are lost; what is gained is negative."""
+    return f"{round(100 * (before - after), 1) + 0.0:.1f}"  # never -0.0
 
 
 def drawn(y: np.ndarray, count: int, draw: int) -> np.ndarray:

@@ -53,7 +53,7 @@ def convert(task, config, model, spec: shards.Spec, prepared: Path, entries: dic
 def main() -> None:
     params, task, config = tasks.selected()
     spec = shards.load_spec(paths.PREPARED)
-    new = enrolled.read(paths.ENROLLED, spec, lambda path: task.read_example(path, spec, config.preprocess))
+    new = enrolled.read(paths.ENROLLED / params.task, spec, task.read_example, config.preprocess)
     from edge.models import enrolment  # TensorFlow: imported once the settings are known to be right
 
     model, spec, own, found = enrolment.opened(task, config, paths.KERAS, paths.PREPARED, new, params.seed)

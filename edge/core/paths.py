@@ -9,7 +9,7 @@ REQUIREMENTS = Path("requirements.txt")
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
-ENROLLED = Path("data/enrolled")  # a folder for each class that is added to the trained model
+ENROLLED = Path("data/enrolled")  # of each task a folder, in it one for each class that is added to its model
 
 KERAS = Path("models/model.keras")
 DECISION = Path("models/decision.json")

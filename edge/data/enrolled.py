@@ -29,14 +29,14 @@ class Enrolled(NamedTuple):
     sha256: str
 
 
-def read(folder: Path, spec: Spec, read_example: Callable[[Path], np.ndarray]) -> Enrolled | None:
-    """The examples in ``folder``; None where it has no folder of a label.
+def read(folder: Path, spec: Spec, read_example: Callable, config) -> Enrolled | None:
+    """The examples in ``folder``; None where it has no folder of a label, or is none itself.
 
-    ``read_example`` turns a file into a stored example, integers [*spec.input.shape]. Files beside the folders and
-    hidden files are not looked at. Raises UserError with every fault: a name that is no label or is one of
+    ``read_example(path, spec, config)`` is the task's: a file as a stored example, integers [*shape]. Files beside the
+    folders and hidden files are not looked at. Raises UserError with every fault: a name that is no label or is one of
     ``spec.labels``, fewer than LEAST examples, a file that cannot be read, the same example twice.
     """
-    places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    places = sorted(place for place in folder.glob("[!.]*") if place.is_dir())
     if not places:
         return None
     try:
@@ -51,8 +51,11 @@ def read(folder: Path, spec: Spec, read_example: Callable[[Path], np.ndarray]) -
         if len(paths) < LEAST:
             faults.append(f"{place} has {len(paths)} files: {LEAST} to 10 examples are needed, more are better")
         for path in paths:
+            if not path.is_file():
+                faults.append(f"{path} is no file: a class has its files in one folder")
+                continue
             try:
-                rows.append(read_example(path))
+                rows.append(read_example(path, spec, config))
             except UserError as error:
                 faults.append(str(error))
             else:

@@ -139,7 +139,7 @@ def doubts(entries: dict[str, str], code: str, run: Run | None) -> list[str]:
             "+changes, no clean rebuild has its bytes"
         )
     if "enrolled" in entries:
-        found.append("the examples of what is enrolled are in no commit: put the same files into data/enrolled")
+        found.append("the examples of what is enrolled are in no commit: put the same files into data/enrolled/<task>")
     if run and (other := edited(run)):
         found.append(f"in the commit of the run these are other than in the run, set them as above: {', '.join(other)}")
     if run is None:

@@ -21,6 +21,7 @@ from tests.test_pipeline import ran
 from tests.toy.classification import TASK
 
 KNOWN, NEW, EXAMPLES = range(7), range(7, 10), 10
+TAKEN = "data/enrolled/image_classification/9"
 SHORT = {
     "collect__source": "directory",
     "collect__directory__path": "pictures",
@@ -71,9 +72,9 @@ def test_nothing_is_trained(digits, enrolled):
     """Enrolling runs the stages after train, and then all is up to date; taking a class back begins at convert too."""
     assert ran(enrolled) == ["convert", "quantize", "evaluate-on-device"]
     assert "up to date" in digits.ok("dvc", "status")
-    shutil.move(digits.folder / "data/enrolled/9", digits.folder / "taken")
+    shutil.move(digits.folder / TAKEN, digits.folder / "taken")
     assert ran(digits.ok("dvc", "repro", "--dry")) == ["convert"]
-    shutil.move(digits.folder / "taken", digits.folder / "data/enrolled/9")
+    shutil.move(digits.folder / "taken", digits.folder / TAKEN)
 
 
 def test_old_and_new_classes_are_known(digits, enrolled):

@@ -12,7 +12,7 @@ from edge.data.shards import Spec, Tensor
 SPEC = Spec(Tensor("x", (1,)), Tensor("scores", (2,)), ("left", "right"), {})
 
 
-def read_example(path: Path) -> np.ndarray:
+def read_example(path: Path, spec: Spec, config) -> np.ndarray:
     text = path.read_text()
     if not text.isdigit():
         raise UserError(f"{path} is no number")
@@ -32,7 +32,7 @@ def test_examples_are_read_in_order(tmp_path):
     fill(tmp_path, up=range(5), down=range(10, 16))
     (tmp_path / "README.md").write_text("text")
     (tmp_path / "up/.hidden").write_text("text")
-    found = enrolled.read(tmp_path, SPEC, read_example)
+    found = enrolled.read(tmp_path, SPEC, read_example, None)
     assert found.labels == ("down", "up")
     assert found.x[:, 0].tolist() == [10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4]
     assert found.y.tolist() == [0] * 6 + [1] * 5
@@ -41,17 +41,17 @@ def test_examples_are_read_in_order(tmp_path):
 def test_a_folder_without_folders_has_nothing(tmp_path):
     """Nobody enrolled anything: None."""
     (tmp_path / "README.md").write_text("text")
-    assert enrolled.read(tmp_path, SPEC, read_example) is None
+    assert enrolled.read(tmp_path, SPEC, read_example, None) is None
 
 
 def test_the_hash_follows_from_labels_and_examples(tmp_path):
     """File names do not matter; another label or another example does."""
-    one = enrolled.read(fill(tmp_path / "one", up=range(5)), SPEC, read_example).sha256
+    one = enrolled.read(fill(tmp_path / "one", up=range(5)), SPEC, read_example, None).sha256
     fill(tmp_path / "two", up=range(5))
     (tmp_path / "two/up/4.txt").rename(tmp_path / "two/up/5.txt")
-    assert enrolled.read(tmp_path / "two", SPEC, read_example).sha256 == one
-    assert enrolled.read(fill(tmp_path / "three", down=range(5)), SPEC, read_example).sha256 != one
-    assert enrolled.read(fill(tmp_path / "four", up=range(1, 6)), SPEC, read_example).sha256 != one
+    assert enrolled.read(tmp_path / "two", SPEC, read_example, None).sha256 == one
+    assert enrolled.read(fill(tmp_path / "three", down=range(5)), SPEC, read_example, None).sha256 != one
+    assert enrolled.read(fill(tmp_path / "four", up=range(1, 6)), SPEC, read_example, None).sha256 != one
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,24 @@ def test_the_hash_follows_from_labels_and_examples(tmp_path):
 def test_a_fault_is_named(tmp_path, labels, words):
     """A label that is none or is known, too few files, a file that cannot be read, an example that is there twice."""
     with pytest.raises(UserError) as caught:
-        enrolled.read(fill(tmp_path, **labels), SPEC, read_example)
+        enrolled.read(fill(tmp_path, **labels), SPEC, read_example, None)
     assert words in str(caught.value)
 
 
 def test_all_faults_are_counted(tmp_path):
     """The first five are named, the others counted."""
     with pytest.raises(UserError, match=r"0\.txt.*4\.txt is no number; and 3 more"):
-        enrolled.read(fill(tmp_path, up=["a"] * 8), SPEC, read_example)
+        enrolled.read(fill(tmp_path, up=["a"] * 8), SPEC, read_example, None)
+
+
+def test_a_folder_inside_a_class_is_refused(tmp_path):
+    """What lies deeper is not read, and that is said."""
+    fill(tmp_path / "up", deeper=range(5))
+    fill(tmp_path, down=range(5))
+    with pytest.raises(UserError, match=r"up has 1 files.*up/deeper is no file"):
+        enrolled.read(tmp_path, SPEC, read_example, None)
+
+
+def test_a_folder_that_is_not_there_has_nothing(tmp_path):
+    """A task for which nobody enrolled anything has no folder."""
+    assert enrolled.read(tmp_path / "toy", SPEC, read_example, None) is None

@@ -1,5 +1,7 @@
 """One label an example, out of a list: y int64 [n] label indices, outputs float32 [n, labels] probabilities."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
@@ -8,18 +10,26 @@ from edge.heads.head import Head, Objective
 
 
 class Classification(Head):
-    """Softmax over the labels, trained by cross-entropy with label smoothing (``train.label_smoothing``)."""
+    """Softmax over the labels, trained by cross-entropy with label smoothing (``train.label_smoothing``).
 
-    headline = "accuracy"
+    ``headline`` is accuracy, or macro_f1 where rare labels count as much as frequent ones.
+    """
+
+    def __init__(self, headline: Literal["accuracy", "macro_f1"] = "accuracy"):
+        self.headline = headline
 
     def objective(self, config, spec: Spec) -> Objective:
-        """Cross-entropy of logits [batch, labels]; the metric ``score`` is top-1 accuracy."""
+        """Cross-entropy of logits [batch, labels]; the metric ``score`` is the headline, over all of an epoch."""
         import keras
         import tensorflow as tf
 
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
         count = len(spec.labels)
-        return Objective(loss, [keras.metrics.CategoricalAccuracy("score")], lambda y: tf.one_hot(y, count))
+        if self.headline == "macro_f1":
+            score = keras.metrics.F1Score("macro", name="score")
+        else:
+            score = keras.metrics.CategoricalAccuracy("score")
+        return Objective(loss, [score], lambda y: tf.one_hot(y, count))
 
     def finish(self, model, config, spec: Spec):
         """Softmax: ``scores``, float32 [batch, labels], are probabilities."""

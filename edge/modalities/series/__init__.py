@@ -1,0 +1,1 @@
+"""Series of numbers: csv files, resampling, windows, generated motion and seasons, poses."""

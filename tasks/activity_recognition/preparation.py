@@ -127,7 +127,8 @@ def prepare(raw: Path, out: Path, config) -> dict:
     """Write int16 windows [n, rows, columns], spec.json, manifest.csv and rejected.csv; returns counts.
 
     ``rejected`` counts rows. Windows of which less than ``config.purity`` of the middle second has one label are
-    counted as ``impure`` and are in no split. Raises UserError when too many rows are rejected or a split lacks a label.
+    counted as ``impure`` and are in no split. Raises UserError when too many rows are rejected, or a split lacks a
+    label.
     """
     layout = table.load_layout(raw)
     with tempfile.TemporaryDirectory(prefix="edge-", dir=out.parent) as folder, Rejected(out) as rejected:

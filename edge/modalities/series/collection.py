@@ -67,7 +67,7 @@ def files(path: str, layout: Layout, limits: Limits, out: Path) -> None:
     """
     source = Path(path)
     if source.is_file() and source.suffix.lower() == ".csv":
-        store(out, layout, [(source.name, source.stem, _bytes(source, limits))], {})
+        one_file(path, layout, limits, out)
         return
 
     def subject(name: str) -> str:
@@ -78,10 +78,15 @@ def files(path: str, layout: Layout, limits: Limits, out: Path) -> None:
 
 def pose_table(path: str, limits: Limits, out: Path) -> None:
     """The csv of coordinates that ``commands.poses`` writes: each value of its column recording is a subject."""
-    if not Path(path).is_file():
-        raise UserError(f"{path} does not exist: write it with python -m commands.poses MODEL PICTURES {path}")
     layout = Layout(time=None, seconds=1.0, sensors=[poses.COLUMNS], label=poses.LABEL, group=poses.RECORDING)
-    store(out, layout, [(Path(path).name, "", _bytes(Path(path), limits))], {})
+    one_file(path, layout, limits, out)
+
+
+def one_file(path: str, layout: Layout, limits: Limits, out: Path) -> None:
+    """One csv file, whose groups are the subjects where the layout names a column of them."""
+    if not Path(path).is_file():
+        raise UserError(f"{path} is no file: correct the path in the config, section collect")
+    store(out, layout, [(Path(path).name, Path(path).stem, _bytes(Path(path), limits))], {})
 
 
 def _bytes(path: Path, limits: Limits) -> bytes:

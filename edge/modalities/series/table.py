@@ -16,7 +16,7 @@ from edge.data import labels
 from edge.data.rejected import Rejected
 
 NUMBER, FIELDS, LABEL, UNREADABLE = "not a number", "wrong number of fields", "unusable label", "unreadable"
-LARGEST = 1e12  # of a number; a larger one is an error of a sensor or of a file
+LARGEST = 1e30  # of a number: float32 holds it, and stamps in nanoseconds are below it
 SHOWN = 40  # characters of a wrong value that rejected.csv shows
 
 
@@ -53,7 +53,8 @@ def load_layout(raw: Path) -> Layout:
 class Recording(NamedTuple):
     """Rows of a file that belong together, as they came.
 
-    ``stamps`` are seconds, float64 [n]; ``values`` float32 [n, columns]; ``labels`` has a label a row, empty where the layout has none; ``group`` is empty where the layout has none.
+    ``stamps`` are seconds, float64 [n]; ``values`` float32 [n, columns]; ``labels`` has a label a row, an empty one
+    where the layout has none; ``group`` is empty where the layout has none.
     """
 
     group: str

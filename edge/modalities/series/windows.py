@@ -27,7 +27,8 @@ def pieces(stamps: np.ndarray, max_gap: float) -> list[slice]:
 def resampled(stamps: np.ndarray, values: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """``values`` [n, columns] interpolated to ``rate`` Hz: float32 [m, columns], and the nearest of the n rows to each.
 
-    ``stamps`` rise. Interpolation is linear. The first stamp is the first of the result; what is after the last one is not invented.
+    ``stamps`` rise. Interpolation is linear. The first stamp is the first of the result; nothing is made up after the
+    last one.
     """
     count = int((stamps[-1] - stamps[0]) * rate + 1e-6) + 1
     times = stamps[0] + np.arange(count) / rate

@@ -60,6 +60,6 @@ FORECASTERS = {"dense": forecast_dense, "lstm": forecast_lstm, "gru": forecast_g
 
 def forecast(features, steps: int, architecture: str, width: int):
     """The next values [steps] from the last ones, ``features`` [rows]: learned is the difference to the last one."""
-    x = FORECASTERS[architecture](layers.Reshape((features.shape[1], 1))(features), width)
-    last = layers.Cropping1D((features.shape[1] - 1, 0))(layers.Reshape((features.shape[1], 1))(features))
-    return layers.Add(name="logits")([layers.Dense(steps)(x), layers.RepeatVector(steps)(layers.Flatten()(last))])
+    values = layers.Reshape((features.shape[1], 1))(features)
+    last = layers.Flatten()(layers.Cropping1D((features.shape[1] - 1, 0))(values))
+    return layers.Add(name="logits")([layers.Dense(steps)(FORECASTERS[architecture](values, width)), last])

@@ -5,6 +5,7 @@ Needs the archive in the folder that EDGE_DATA_MIRROR names. The short form take
 """
 
 import os
+import sys
 
 import numpy as np
 
@@ -17,10 +18,11 @@ SHRUNK = {"collect__source": "generated", "collect__generated__subjects": 6, "tr
 
 
 def folds() -> list[tuple[list[str], list[str]]]:
-    """(test, val) of each fold: person n and n + 7 are tested, the next person is for validation."""
+    """(test, val) of each fold: persons n and n + 7 are tested, those of the next fold are for validation."""
     if SHORT:
         return [(["p00", "p01"], ["p02"])]
-    return [([PEOPLE[fold], PEOPLE[fold + 7]], [PEOPLE[(fold + 1) % 7]]) for fold in range(7)]
+    pairs = [[PEOPLE[fold], PEOPLE[fold + 7]] for fold in range(7)]
+    return [(pairs[fold], pairs[(fold + 1) % 7]) for fold in range(7)]
 
 
 def fold(here: Repository, purity: float, test: list[str], val: list[str]) -> tuple[float, float]:
@@ -33,6 +35,7 @@ def fold(here: Repository, purity: float, test: list[str], val: list[str]) -> tu
         here.set("params.yaml", quant=quant)
         here.run("dvc", "repro", "quantize")
         scores.append(here.metrics("quantize")["scores"]["macro_f1"])
+    print(f"test {test}, val {val}, purity {purity}: fp32 {scores[0]:.4f}, int8 {scores[1]:.4f}", file=sys.stderr)
     return scores[0], scores[1]
 
 

@@ -93,13 +93,13 @@ def _recordings(stream, file: str, layout: Layout, step: float, rejected: Reject
     numbers = [(name, header.index(name)) for name in ([layout.time] if layout.time else []) + layout.values]
     label_at, group_at = (header.index(name) if name else None for name in (layout.label, layout.group))
     usable: dict[str, str] = {}  # a label as it is written: the label in composed form, once it was checked
-    key, run = None, _Run()
+    key, run, position = None, _Run(), 0
     rows = csv.reader(stream, delimiter=separator, strict=True)
     for row in rows:
         line = rows.line_num + 1
         if not row:
             continue
-        run.position += 1
+        position += 1
         if len(row) != len(header):
             rejected.reject(file, line, FIELDS, f"{len(row)} where the header has {len(header)}")
             continue
@@ -118,7 +118,7 @@ def _recordings(stream, file: str, layout: Layout, step: float, rejected: Reject
             if run.labels:
                 yield run.recording(key[0], len(layout.values))
             key, run = (group, label), _Run()
-        run.stamps.append(values[0] * layout.seconds if layout.time else run.position * step)
+        run.stamps.append(values[0] * layout.seconds if layout.time else position * step)
         run.values.extend(values[1:] if layout.time else values)
         run.labels.append(usable.get(label, ""))
     if run.labels:
@@ -129,7 +129,6 @@ class _Run:
     """Rows that are being read."""
 
     def __init__(self):
-        self.position = 0
         self.stamps, self.values = array("d"), array("f")
         self.labels: list[str] = []
 

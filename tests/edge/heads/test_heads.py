@@ -1,5 +1,7 @@
 """What a head says of outputs, on cases worked out by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,19 @@ def test_a_label_without_examples_counts_in_no_mean():
     outputs = np.array([[0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.1, 0.9, 0.0]], np.float32)
     found = Classification().score(np.array([0, 0, 1]), outputs)
     assert found == pytest.approx({"accuracy": 2 / 3, "macro_f1": (2 / 3 + 1) / 2})
+
+
+def test_a_classification_may_be_judged_by_macro_f1():
+    """The headline is what was asked for, and the metric of training equals it over several batches."""
+    assert Classification().headline == "accuracy"
+    head = Classification(headline="macro_f1")
+    objective = head.objective(SimpleNamespace(label_smoothing=0.0), WORDS)
+    y, logits = np.array([0, 0, 0, 1]), np.array([[2, 1], [3, 0], [0, 1], [0, 4]], np.float32)
+    (metric,) = objective.metrics
+    for rows in (slice(0, 2), slice(2, 4)):
+        metric.update_state(objective.targets(y[rows]), logits[rows])
+    assert metric.name == "score"
+    assert float(metric.result()) == pytest.approx(head.score(y, logits)[head.headline]) == (0.8 + 2 / 3) / 2
 
 
 def test_regression_by_hand():

@@ -176,7 +176,7 @@ def write(found: Resampled, names: list[str], out: Path) -> dict:
     kept, counts = Counter(), Counter(impure=0, clipped_values=0)
     with (
         Splits(out, ("<i2", (size, len(layout.values))), ("int64", ())) as splits,
-        Table(out / "manifest.csv", "id", "label", "subject", "split", "sha256") as manifest,
+        Table(out / "manifest.csv", "id", "label", "subject", "split", "purity", "sha256") as manifest,
     ):
         for piece in tqdm(found.pieces, "windows", unit="piece"):
             with np.load(piece.path, allow_pickle=False) as arrays:
@@ -193,7 +193,7 @@ def write(found: Resampled, names: list[str], out: Path) -> dict:
                 split, label = subject_split(piece.subject, digest, config), codes[code]
                 splits.add(split, stored[rows], names.index(label))
                 name = f"{piece.file}@{piece.start + rows[size // 2] / config.rate:.3f}"
-                manifest.add(name, label, piece.subject, split, digest)
+                manifest.add(name, label, piece.subject, split, f"{purity:.2f}", digest)
                 kept[label, split] += 1
     check_labels(kept, names, "windows")
     metadata = {"rate": config.rate, "columns": layout.values, "sensors": [len(columns) for columns in layout.sensors]}

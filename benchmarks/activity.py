@@ -1,7 +1,7 @@
 """Prints macro-F1 on people never seen in training, of fp32 and int8: seven folds of two of fourteen people.
 
-A fold is trained once, on all windows (preprocess.purity 0), and scored twice: on all windows of its people, and on those
-of which at least 60 % of the middle second has one label. The model is the same, so that the two rows differ by nothing
+A fold is trained once, on all windows (preprocess.purity 0), and scored twice: on all windows of its people, and on
+those of which at least 60 % of the middle second has one label. The model is the same, so the rows differ by nothing
 but the windows that are asked about. Needs the archive in the folder that EDGE_DATA_MIRROR names. The short form takes
 one fold of generated motion.
 """

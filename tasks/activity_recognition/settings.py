@@ -8,7 +8,6 @@ from pydantic import Field, field_validator, model_validator
 from edge.core.errors import UserError
 from edge.core.settings import Recipe, Section
 from edge.data.splits import Intake
-from edge.modalities.series.collection import Limits
 
 
 class Generated(Section):
@@ -42,6 +41,13 @@ class Poses(Section):
     """Where the csv of coordinates is."""
 
     path: str = Field(min_length=1)
+
+
+class Limits(Section):
+    """What csv files may have unpacked."""
+
+    file_mb: float = Field(gt=0, le=2000)
+    archive_gb: float = Field(gt=0)
 
 
 class Collect(Section):

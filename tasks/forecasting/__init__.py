@@ -29,7 +29,7 @@ def csv(config: Collect, out: Path, seed: int) -> None:
 
     own = config.csv
     layout = Layout(time=own.time, seconds=own.seconds, sensors=[[own.column]], label=None, group=None)
-    collection.one_file(own.path, layout, config.limits, out)
+    collection.one_file(own.path, layout, config.file_mb, out)
 
 
 class Forecasting(Task):

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from edge.core.settings import Recipe, Section
 from edge.data.splits import Intake
-from edge.modalities.series.collection import Limits
 
 
 class Generated(Section):
@@ -30,7 +29,7 @@ class Collect(Section):
     source: Literal["generated", "csv"]
     generated: Generated
     csv: Csv
-    limits: Limits
+    file_mb: float = Field(gt=0, le=2000)
 
 
 class Preprocess(Intake):

@@ -1,7 +1,8 @@
 """Where series come from: each source fills a folder with csv files as they came, manifest.csv and layout.json.
 
 ``manifest.csv`` has a row a file (path below the folder, its name at the source, subject, sha256), ``skipped.csv`` a
-row for each file that was left out (file, reason). ``layout.json`` says what the columns are.
+row for each file that was left out (file, reason). ``layout.json`` says what the columns are. ``limits`` has
+``file_mb`` and ``archive_gb``, what csv files may have unpacked.
 """
 
 import csv
@@ -12,10 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
-from pydantic import Field
 from tqdm import tqdm
 
-from edge.core import settings
 from edge.core.errors import UserError
 from edge.data import archive, fetch
 from edge.data.rejected import Table
@@ -30,13 +29,6 @@ PHONE = (  # CC BY 4.0, GeoTecINIT/sp-sw-har-dataset: 14 people with a phone in 
 PHONE_NAME = re.compile(r"(?:^|/)s\d\d/(?P<subject>s\d\d)_\d\d_sp\.csv$")
 MOTION = Layout(time="time", seconds=1.0, sensors=[list(axes) for axes in generated.AXES], label="label", group=None)
 MILLISECONDS = MOTION.model_copy(update={"time": "timestamp", "seconds": 0.001})
-
-
-class Limits(settings.Section):
-    """What csv files may have unpacked."""
-
-    file_mb: float = Field(gt=0, le=2000)
-    archive_gb: float = Field(gt=0)
 
 
 def motion(config, out: Path, seed: int) -> None:
@@ -54,20 +46,20 @@ def motion(config, out: Path, seed: int) -> None:
     store(out, MOTION, rows(), {})
 
 
-def phone(limits: Limits, out: Path) -> None:
+def phone(limits, out: Path) -> None:
     """Fourteen people sit, stand up, walk, turn and sit down with a phone in the pocket; the phone's files only."""
     packed = fetch.fetch(*PHONE[:2], fetch.cache() / PHONE[2])
     _members(packed, limits, out, MILLISECONDS, lambda name: PHONE_NAME.search(name)["subject"], PHONE_NAME.search)
 
 
-def files(path: str, layout: Layout, limits: Limits, out: Path) -> None:
+def files(path: str, layout: Layout, limits, out: Path) -> None:
     """One's own csv files: a csv, a folder of subject/recording.csv, or an archive of one.
 
     The folder that a file lies in names its subject; a file without a folder is a subject of its own.
     """
     source = Path(path)
     if source.is_file() and source.suffix.lower() == ".csv":
-        one_file(path, layout, limits, out)
+        one_file(path, layout, limits.file_mb, out)
         return
 
     def subject(name: str) -> str:
@@ -76,29 +68,27 @@ def files(path: str, layout: Layout, limits: Limits, out: Path) -> None:
     _members(source, limits, out, layout, subject, lambda name: name.lower().endswith(".csv"))
 
 
-def pose_table(path: str, limits: Limits, out: Path) -> None:
+def pose_table(path: str, limits, out: Path) -> None:
     """The csv of coordinates that ``commands.poses`` writes: each value of its column recording is a subject."""
     layout = Layout(time=None, seconds=1.0, sensors=[poses.COLUMNS], label=poses.LABEL, group=poses.RECORDING)
-    one_file(path, layout, limits, out)
+    one_file(path, layout, limits.file_mb, out)
 
 
-def one_file(path: str, layout: Layout, limits: Limits, out: Path) -> None:
-    """One csv file, whose groups are the subjects where the layout names a column of them."""
+def one_file(path: str, layout: Layout, most: float, out: Path) -> None:
+    """One csv file of at most ``most`` MB, whose groups are the subjects where the layout names a column of them."""
     if not Path(path).is_file():
         raise UserError(f"{path} is no file: correct the path in the config, section collect")
-    store(out, layout, [(Path(path).name, Path(path).stem, _bytes(Path(path), limits))], {})
+    store(out, layout, [(Path(path).name, Path(path).stem, _bytes(Path(path), most))], {})
 
 
-def _bytes(path: Path, limits: Limits) -> bytes:
+def _bytes(path: Path, most: float) -> bytes:
     """The content of a file; raises UserError where it is larger than the limit."""
-    if path.stat().st_size > limits.file_mb * 10**6:
-        raise UserError(
-            f"{path} is larger than collect.limits.file_mb = {limits.file_mb:g}: raise it, or split the file"
-        )
+    if path.stat().st_size > most * 10**6:
+        raise UserError(f"{path} is larger than {most:g} MB: raise file_mb of section collect, or split the file")
     return path.read_bytes()
 
 
-def _members(source: Path, limits: Limits, out: Path, layout: Layout, subject: Callable, wanted: Callable) -> None:
+def _members(source: Path, limits, out: Path, layout: Layout, subject: Callable, wanted: Callable) -> None:
     """Store the wanted files of a folder or archive."""
     most = archive.Limits(int(limits.file_mb * 10**6), int(limits.archive_gb * 10**9))
     with archive.members(source, wanted, most) as members:

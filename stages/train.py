@@ -12,8 +12,8 @@ from edge.data import shards
 def train(task, config, prepared: Path, seed: int):
     """Train a model on the train split, choose by the val split, score the test split.
 
-    Returns the Keras model, its metrics, the learning curves (one row an epoch), the test predictions (columns
-    ``actual`` and ``predicted``) and the task's decision.
+    Returns the Keras model, its metrics, the learning curves (one row an epoch), its outputs for the test split and the
+    task's decision.
     """
     from edge.models import keras_file, training  # TensorFlow: imported once the settings are known to be right
 
@@ -40,21 +40,25 @@ def train(task, config, prepared: Path, seed: int):
         "epochs": len(curves),
     }
     decision = task.decide(model.predict_on_batch, prepared, config, spec, seed)
-    predicted = task.head.answers(test.y, outputs, spec)[["actual", "predicted"]]
-    return model, metrics | decision.metrics, curves, predicted, decision
+    return model, metrics | decision.metrics, curves, outputs, decision
 
 
 def main() -> None:
     params, task, config = tasks.selected()
     from edge.models import keras_file
 
-    model, metrics, curves, predicted, decision = train(task, config.train, paths.PREPARED, params.seed)
+    model, metrics, curves, outputs, decision = train(task, config.train, paths.PREPARED, params.seed)
+    spec, test = shards.load_spec(paths.PREPARED), shards.load(paths.PREPARED, "test")
+    predicted = task.head.answers(test.y, outputs, spec)[["actual", "predicted"]]
     keras_file.save(model, paths.KERAS)
     files.write_json(paths.METRICS / "train.json", metrics)
     files.write_json(paths.DECISION, decision.metadata)
     for target, table in {paths.CURVES: curves, paths.CONFUSION: predicted, paths.DET: decision.det}.items():
         with files.atomic(target) as path:
             table.to_csv(path, index=False, float_format="%.6g")
+    with files.atomic(paths.ANSWERS) as folder:
+        folder.mkdir()
+        tasks.pictures(task.head, task.answer, test, spec, folder, outputs)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """One folder per task: the only code that knows the domain. docs/architecture.md has the contract."""
 
 import importlib
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,9 @@ from pydantic import Field, create_model
 
 from edge.core import paths, settings
 from edge.core.errors import UserError
+from edge.data import labels
 from edge.data.decision import DET, Decision
-from edge.data.shards import Spec
+from edge.data.shards import Spec, Split
 from edge.heads import Head
 
 
@@ -74,6 +77,20 @@ class Task(ABC):
         """Files in the folder ``out`` that show one stored example to a person: .png, .wav, .txt."""
         (out / "values.txt").write_text(np.array2string(row, threshold=200) + "\n", encoding="utf-8")
 
+    def answer(  # noqa: B027 - a task that draws no answers leaves it empty
+        self, row: np.ndarray, y: np.ndarray, output: np.ndarray | None, spec: Spec, out: Path
+    ) -> None:
+        """Files in ``out`` that show a stored example with what is true, and with what a model says; by default none.
+
+        ``y`` and ``output`` are its row of the stored y and of a model's outputs; ``output`` None: no model was asked.
+        """
+
+    def show(self, row: np.ndarray, y: np.ndarray, output: np.ndarray | None, spec: Spec, out: Path) -> None:
+        """Write the files of ``answer`` into the empty folder ``out``; where there are none, those of ``example``."""
+        self.answer(row, y, output, spec, out)
+        if not any(out.iterdir()):
+            self.example(row, spec, out)
+
     def decide(self, predict: Callable, prepared: Path, config, spec: Spec, seed: int) -> Decision:
         """When an answer counts: a threshold that is chosen on the val split, and its price on the test split.
 
@@ -84,6 +101,25 @@ class Task(ABC):
 
     def check(self, config) -> None:  # noqa: B027 - a task without such values leaves it empty
         """Raise UserError where values of different sections do not fit together; ``config`` is the whole config."""
+
+
+def pictures(
+    head: Head, draw: Callable, split: Split, spec: Spec, out: Path, outputs: np.ndarray | None = None
+) -> None:
+    """Write ``<name>.png`` into ``out`` for each example of a split that a person looks at first.
+
+    ``draw`` is ``Task.show`` or ``Task.answer``; ``outputs`` are what a model says of the split. An example that is not
+    drawn has no picture. Raises UserError for a name that could lead out of the folder.
+    """
+    for name, row in head.shown(split.y, spec).items():
+        try:
+            target = out / labels.file_name(name, ".png")
+        except ValueError as error:
+            raise UserError(f"{paths.PREPARED}/spec.json: a label cannot name a picture: {error}") from None
+        with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+            draw(split.x[row], split.y[row], None if outputs is None else outputs[row], spec, Path(folder))
+            for picture in Path(folder).glob("*.png"):
+                shutil.move(picture, target)
 
 
 def names() -> list[str]:

@@ -22,6 +22,7 @@ SHIPPED = (EDGE, TFLITE)  # what devices measure
 METRICS = Path("metrics")
 PLOTS = Path("plots")
 SAMPLES = PLOTS / "samples"
+ANSWERS = PLOTS / "answers"
 CURVES = PLOTS / "learning_curve.csv"
 CONFUSION = PLOTS / "confusion.csv"
 DET = PLOTS / "det.csv"

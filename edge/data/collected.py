@@ -85,12 +85,12 @@ def around(names: list[str], known: tuple[str, ...] = ()) -> int:
     return int(len(tops) == 1 and min(map(len, parts)) > 2 and not tops & set(known))
 
 
-def home(path: str) -> Path:
-    """A path with ``~`` replaced; raises UserError where nobody has that name."""
+def home(path: str, key: str = "collect.directory.path") -> Path:
+    """A path of the setting ``key`` with ``~`` replaced; raises UserError where nobody has that name."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise UserError(f"collect.directory.path = {path!r}: whose home that is nobody knows, write it out") from None
+        raise UserError(f"{key} = {path!r}: whose home that is nobody knows, write it out") from None
 
 
 def tell_skipped(skipped: dict[str, str], out: Path) -> None:

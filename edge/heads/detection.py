@@ -15,6 +15,7 @@ SAME = 0.9  # least IoU of two boxes that say the same
 SURE = 0.5  # least score of a box that is shown, counted as right or compared
 NONE = "background"
 RECALLS = np.linspace(0, 1, 101)  # at which precision is read (COCO)
+IOUS = np.linspace(0.5, 0.95, 10)  # that a box is asked for in turn (COCO)
 
 
 class Detection(Head):
@@ -44,9 +45,13 @@ class Detection(Head):
         return {"edge>Decode": boxes.Decode}
 
     def score(self, y: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """Mean average precision at IoU 0.5 over the classes that have a true box, read at 101 recalls as COCO does."""
+        """Mean average precision as COCO has it, over the classes that have a true box.
+
+        ``map50`` asks for an IoU of 0.5; ``map50_95`` is the mean over 0.5, 0.55, …, 0.95.
+        """
         classes = np.unique(y[..., 4][y[..., 4] >= 0])
-        return {"map50": float(np.mean([average_precision(y, outputs, label) for label in classes]))}
+        found = np.mean([average_precision(y, outputs, label) for label in classes], axis=0)
+        return {"map50": float(found[0]), "map50_95": float(found.mean())}
 
     def right(self, y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """F1 of the boxes with a score of at least 0.5; 1 where there is no box and none was found."""
@@ -120,30 +125,42 @@ def matched(truth: np.ndarray, boxes: np.ndarray, least: float, any_class: bool 
     overlap = iou(boxes, truth)
     if not any_class:
         overlap = np.where(boxes[:, 5][:, None] == truth[:, 4][None], overlap, 0)
-    owner, free = [], np.ones(len(truth), bool)
+    return assigned(overlap, least)
+
+
+def assigned(overlap: np.ndarray, least: float) -> list[int]:
+    """The column that each row of IoUs [boxes, true boxes] takes, the best that is free; of equals the last (COCO)."""
+    owner, free = [], np.ones(overlap.shape[1], bool)
     for row in overlap:
-        best = int(np.argmax(row * free)) if free.any() else -1
-        hit = best >= 0 and bool(free[best]) and row[best] >= least
-        owner.append(best if hit else -1)
-        if hit:
+        open_to = np.flatnonzero(free & (row >= least))
+        best = int(open_to[row[open_to] == row[open_to].max()][-1]) if len(open_to) else -1
+        owner.append(best)
+        if best >= 0:
             free[best] = False
     return owner
 
 
-def average_precision(y: np.ndarray, outputs: np.ndarray, label: float) -> float:
-    """Average precision of one class at IoU 0.5: the mean of the precision at 101 recalls (Lin et al. 2014, COCO)."""
-    scores, hits, count = [], [], 0
+def average_precision(y: np.ndarray, outputs: np.ndarray, label: float) -> np.ndarray:
+    """Average precision of one class at each of IOUS: the mean of the precision at 101 recalls (Lin et al. 2014, COCO).
+
+    float64 [10]. Boxes of equal score count in the order of the pictures.
+    """
+    scores, hits, count = [], [[] for _ in IOUS], 0
     for truth, boxes in zip(y, outputs, strict=True):
         truth = truth[truth[:, 4] == label]
         boxes = boxes[(boxes[:, 5] == label) & (boxes[:, 4] > 0)]
         boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
+        overlap = iou(boxes, truth)
         count += len(truth)
         scores.append(boxes[:, 4])
-        hits += [index >= 0 for index in matched(truth, boxes, MATCH)]
+        for found, least in zip(hits, IOUS, strict=True):
+            found += [index >= 0 for index in assigned(overlap, least)]
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    found = np.cumsum(np.array(hits, float)[order])
-    recall = found / count
-    precision = found / np.arange(1, len(found) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(recall, RECALLS, side="left")
-    return float(np.append(envelope, 0.0)[places].mean())
+    ranks = np.arange(1, len(order) + 1)
+    averages = []
+    for found in hits:
+        right = np.cumsum(np.array(found, float)[order])
+        envelope = np.maximum.accumulate((right / ranks)[::-1])[::-1]
+        places = np.searchsorted(right / count, RECALLS, side="left")
+        averages.append(np.append(envelope, 0.0)[places].mean())
+    return np.array(averages)

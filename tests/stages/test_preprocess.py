@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+import tasks
 from edge import heads
 from edge.core.errors import UserError
 from edge.data import shards
-from stages import preprocess
 
 
 class Drawn:
@@ -14,7 +14,7 @@ class Drawn:
 
     head = heads.Classification()
 
-    def example(self, row, spec, out):
+    def show(self, row, y, output, spec, out):
         (out / "picture.png").write_bytes(bytes(row))
 
 
@@ -27,7 +27,7 @@ def drawn(folder, *labels: str):
     np.save(prepared / "train.y.npy", np.arange(len(labels)))
     ends = shards.Tensor("x", (4,)), shards.Tensor("scores", (len(labels),))
     shards.Spec(*ends, labels, {}).save(prepared)
-    preprocess.samples_of(Drawn(), prepared, out)
+    tasks.pictures(Drawn.head, Drawn().show, shards.load(prepared, "train"), shards.load_spec(prepared), out)
     return out
 
 

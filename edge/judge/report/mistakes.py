@@ -65,7 +65,8 @@ def worst(before: Revision, after: Revision) -> Section:
         rows.append([str(row), label, given, percent(right[row]), percent(sure[row]), then])
         try:
             task = tasks.load(after.params[f"{paths.PARAMS}:task"])
-            shown = pictures.example(task, answers.split.x[row], answers.spec, f"test example {row}")
+            known = answers.split.x[row], answers.split.y[row], answers.outputs[row]
+            shown = pictures.example(task, *known, answers.spec, f"test example {row}")
         except Exception as error:  # noqa: BLE001 - the task at hand may not be the one that prepared the data
             section.notes.append(f"Test example {row} cannot be shown ({type(error).__name__}).")
             continue

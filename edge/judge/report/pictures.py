@@ -83,9 +83,9 @@ def uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def example(task, x: np.ndarray, spec, title: str) -> Markup:
-    """What ``task.example`` writes of a stored example, as HTML; each part is named by its file and ``title``."""
+def example(task, x: np.ndarray, y: np.ndarray, output: np.ndarray, spec, title: str) -> Markup:
+    """What ``task.show`` writes of a stored example, as HTML; each part is named by its file and ``title``."""
     with tempfile.TemporaryDirectory(prefix="edge-") as folder:
-        task.example(x, spec, Path(folder))
+        task.show(x, y, output, spec, Path(folder))
         parts = [(path, path.read_bytes()) for path in sorted(Path(folder).iterdir(), reverse=True)]
     return Markup("").join(MEDIA[path.suffix](f"{path.stem} of {title}", content) for path, content in parts)

@@ -102,8 +102,8 @@ def test_average_precision_by_hand():
     """One of two true boxes found first, a false one after it: precision 1 up to a recall of one half, then 0."""
     y = np.array([[[0, 0, 0.4, 0.4, 0], [0.5, 0.5, 0.9, 0.9, 0]]], np.float32)
     outputs = boxes((0, 0, 0.4, 0.4, 0.9, 0), (0.5, 0, 0.9, 0.4, 0.8, 0))
-    assert detection.average_precision(y, outputs, 0) == pytest.approx(51 / 101)
-    assert Detection().score(y, outputs) == pytest.approx({"map50": 51 / 101})
+    assert detection.average_precision(y, outputs, 0) == pytest.approx([51 / 101] * 10)
+    assert Detection().score(y, outputs) == pytest.approx({"map50": 51 / 101, "map50_95": 51 / 101})
 
 
 def test_boxes_of_equal_rank_may_swap():

@@ -434,7 +434,7 @@ def test_examples_can_be_heard_and_seen(tmp_path):
     tasks.load("image_classification").example(digit, spec, tmp_path)
     seen = matplotlib.image.imread(tmp_path / "picture.png")[8::16, 8::16]
     assert np.argwhere(seen == 1).tolist() == [[2, 3]]
-    shown = pictures.example(tasks.load("image_classification"), digit, spec, HOSTILE)
+    shown = pictures.example(tasks.load("image_classification"), digit, np.int64(0), np.ones(1), spec, HOSTILE)
     assert Outline(shown).tags[0][1]["alt"] == f"picture of {HOSTILE}"
 
 

@@ -1,0 +1,59 @@
+"""Single-shot detectors (Liu et al. 2016, arXiv:1512.02325): pictures in, logits [anchors, 4 + classes] out.
+
+Maps of three resolutions are merged from coarse to fine (Lin et al. 2017, arXiv:1612.03144), and each predicts, for
+every anchor, four offsets and a logit for each class.
+"""
+
+import math
+
+import keras
+from keras import layers
+
+from edge.data.shards import Tensor
+
+STRIDES = (8, 16, 32)  # pixels of the picture between the values of each map
+RARE = 0.01  # share of anchors that hold a thing, before training
+
+
+def _block(x, channels: int, strides: int = 1, size: int = 3):
+    """Convolution, batch normalisation and ReLU6: bounded activations lose little when quantized to 8 bits."""
+    x = layers.Conv2D(channels, size, strides, padding="same", use_bias=False)(x)
+    return layers.ReLU(max_value=6)(layers.BatchNormalization(momentum=0.95)(x))
+
+
+def cnn(pixels: Tensor, levels: list[dict], classes: int, width: int = 16):
+    """A detector on a small network of our own: ``width`` channels in its first layer, six times as many in its last.
+
+    ``pixels`` is the input, values 0…255; ``levels`` are the grids of anchors as the head has them.
+    """
+    inputs = keras.Input(pixels.shape, name=pixels.name)
+    x = layers.Rescaling(1 / 127.5, -1, name="features")(inputs)
+    x = _block(x, width, 2)
+    x = _block(_block(x, 2 * width, 2), 2 * width)
+    maps = []
+    for times in (3, 4, 6):
+        x = _block(_block(x, times * width, 2), times * width)
+        maps.append(x)
+    return keras.Model(inputs, heads(maps, levels, classes, 4 * width))
+
+
+def heads(maps: list, levels: list[dict], classes: int, channels: int):
+    """``logits`` of three maps [height, width, channels], the finest first."""
+    merged, coarse = [], None
+    for one in reversed(maps):
+        x = _block(one, channels, size=1)
+        if coarse is not None:
+            larger = layers.UpSampling2D(2)(coarse)
+            spare = [(0, larger.shape[axis] - x.shape[axis]) for axis in (1, 2)]
+            x = layers.Add()([x, layers.Cropping2D(spare)(larger) if any(map(any, spare)) else larger])
+        coarse = _block(x, channels)
+        merged.insert(0, coarse)
+    found = []
+    for x, level in zip(merged, levels, strict=True):
+        places = level["rows"] * level["columns"] * len(level["sizes"])
+        rare = keras.initializers.Constant(-math.log(1 / RARE - 1))
+        offsets = layers.Conv2D(len(level["sizes"]) * 4, 3, padding="same")(x)
+        scores = layers.Conv2D(len(level["sizes"]) * classes, 3, padding="same", bias_initializer=rare)(x)
+        parts = [layers.Reshape((places, 4))(offsets), layers.Reshape((places, classes))(scores)]
+        found.append(layers.Concatenate(axis=2)(parts))
+    return layers.Concatenate(axis=1, name="logits")(found)

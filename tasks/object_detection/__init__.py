@@ -33,10 +33,10 @@ class ObjectDetection(Task):
         """A Keras model: pixels 0…255, float32 [batch, height, width, 3] -> logits [batch, anchors, 4 + classes]."""
         from edge.models.networks import ssd
 
-        arguments = spec.input, spec.metadata["levels"], len(spec.labels)
+        arguments = spec.input, spec.metadata["levels"], len(spec.labels), config.width
         if config.architecture == "transfer":
-            return ssd.transfer(*arguments, Path(config.base))
-        return ssd.cnn(*arguments, config.width)
+            return ssd.transfer(*arguments, config.transfer)
+        return ssd.cnn(*arguments)
 
     def augment(self, config: Train, spec: Spec, seed: int):
         """Crop, zoom, mirror and change the colours of pictures; boxes move with them."""

@@ -39,13 +39,9 @@ class Example(NamedTuple):
     faults: list[voc.Fault]
     repaired: list[str]
 
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.pixels.tobytes()).hexdigest()
-
 
 class Kept(NamedTuple):
-    """What is remembered of a picture between the two readings; ``labels`` are those of its boxes."""
+    """What is remembered of a picture: hashes of its pixels and of its boxes, and how many boxes each label has."""
 
     key: str
     digest: str
@@ -139,8 +135,14 @@ def read(folder: voc.Folder, read, lists: dict, config, rejected: Rejected) -> t
             rejected.reject(xml, fault.line, fault.reason, fault.detail)
         repaired.update(example.repaired)
         labels = Counter(label for label, _ in example.boxes)
-        kept.append(Kept(key, example.digest, repr(sorted(example.boxes)), labels))
+        truth = repr(sorted(example.boxes)).encode()
+        kept.append(Kept(key, digest(example.pixels.tobytes()), digest(truth), labels))
     return kept, repaired
+
+
+def digest(content: bytes) -> str:
+    """A hash in hex."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def check(annotation: voc.Annotation, xml: str, labels: list[str] | None) -> None:

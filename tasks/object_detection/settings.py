@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from edge.core.settings import Recipe, Section
 from edge.data import labels
@@ -77,17 +77,18 @@ class Augment(Section):
     colour: float = Field(ge=0, le=1)
 
 
+class Transfer(Section):
+    """A network that was trained on other pictures."""
+
+    base: str = Field(pattern=r"^(efficientnet_lite0|mobilenet_v2|.+\.keras)$")
+    weights: str | None
+    sha256: str | None
+
+
 class Train(Recipe):
     """The model and how it is trained."""
 
     architecture: Literal["cnn", "transfer"]
     width: int = Field(ge=4, le=128)
-    base: str | None
     augment: Augment
-
-    @model_validator(mode="after")
-    def has_a_base(self):
-        """A transfer starts from something."""
-        if self.architecture == "transfer" and not self.base:
-            raise ValueError("architecture transfer needs train.base, the .keras file of a model to start from")
-        return self
+    transfer: Transfer

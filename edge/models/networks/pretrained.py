@@ -74,7 +74,7 @@ def thaw(model: keras.Model) -> None:
 
 def _own(pixels: keras.KerasTensor, transfer: Transfer) -> tuple:
     """Input and ``embedding`` of one of our own models, whose pictures must be of the same shape."""
-    path = _file(transfer.base, "base", transfer.sha256)
+    path = file_of(transfer.base, "base", transfer.sha256)
     try:
         model = keras.saving.load_model(path, compile=False)
         embedding = model.get_layer("embedding").output
@@ -88,7 +88,7 @@ def _own(pixels: keras.KerasTensor, transfer: Transfer) -> tuple:
     return model.input, embedding, f"a model of this pipeline, sha256 {_sha256(path.read_bytes())[:12]}"
 
 
-def _file(name: str, key: str, sha256: str | None) -> Path:
+def file_of(name: str, key: str, sha256: str | None) -> Path:
     """The file of a setting; raises UserError where it is absent or another than its sha256 says."""
     path = Path(name).expanduser()
     if not path.is_file():
@@ -189,7 +189,7 @@ def mobilenet_v2(pixels: keras.KerasTensor, transfer: Transfer) -> tuple[keras.K
         raise UserError(
             "train.transfer.weights is empty: name the file of weights of mobilenet_v2 (no top, width 1.0, .h5)"
         )
-    path = _file(transfer.weights, "weights", transfer.sha256)
+    path = file_of(transfer.weights, "weights", transfer.sha256)
     features = layers.Rescaling(1 / 127.5, -1, name="features")(pixels)
     try:
         model = keras.applications.MobileNetV2(input_tensor=features, include_top=False, weights=str(path))

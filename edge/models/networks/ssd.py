@@ -9,9 +9,10 @@ import math
 import keras
 from keras import layers
 
+from edge.core.errors import UserError
 from edge.data.shards import Tensor
+from edge.models.networks import pretrained
 
-STRIDES = (8, 16, 32)  # pixels of the picture between the values of each map
 RARE = 0.01  # share of anchors that hold a thing, before training
 
 
@@ -35,6 +36,57 @@ def cnn(pixels: Tensor, levels: list[dict], classes: int, width: int = 16):
         x = _block(_block(x, times * width, 2), times * width)
         maps.append(x)
     return keras.Model(inputs, heads(maps, levels, classes, 4 * width))
+
+
+def transfer(pixels: Tensor, levels: list[dict], classes: int, width: int, base: pretrained.Transfer):
+    """A detector on a network that was trained on other pictures; its batch normalisation keeps its averages.
+
+    Of each resolution the last layer is taken; where the base has none as coarse as a level, a convolution of ours
+    makes it. Raises UserError where the base cannot be had, takes other channels, or is too coarse.
+    """
+    inputs = keras.Input(pixels.shape, name=pixels.name)
+    if base.base.endswith(".keras"):
+        body, origin = _own(inputs, base)
+    else:
+        output, origin = pretrained.BASES[base.base](inputs, base)
+        body = keras.Model(inputs, output)
+    finest = {}
+    for layer in body.layers:
+        if len(layer.output.shape) == 4:
+            finest[layer.output.shape[1:3]] = layer.output  # in the order of the graph: the last stays
+    maps = []
+    for level in levels:
+        shape = level["rows"], level["columns"]
+        if shape not in finest and not maps:
+            raise UserError(
+                f"train.transfer.base = {base.base} has no map of {shape[0]} x {shape[1]} values for pictures of "
+                f"{pixels.shape[0]} x {pixels.shape[1]}: take sides in preprocess.size that 32 divides, or another base"
+            )
+        maps.append(finest[shape] if shape in finest else _block(maps[-1], 6 * width, 2))
+    pretrained.thaw(body)
+    print(f"transfer: the base is {base.base}, {origin}: {body.count_params():,} parameters", flush=True)
+    return keras.Model(inputs, heads(maps, levels, classes, 4 * width))
+
+
+def _own(inputs: keras.KerasTensor, base: pretrained.Transfer) -> tuple[keras.Model, str]:
+    """One of our own classifiers of pictures up to its last map, for pictures of another size, and what it is."""
+    path = pretrained.file_of(base.base, "base", base.sha256)
+    try:
+        model = keras.saving.load_model(path, compile=False)
+        maps = [layer.output for layer in model.layers if len(layer.output.shape) == 4]
+        source = keras.Model(model.input, maps[-1])
+        body = keras.models.clone_model(source, inputs, clone_function=_renamed)
+        body.set_weights(source.get_weights())
+    except (ValueError, OSError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(f"train.transfer.base = {path} is no classifier of pictures like these: {error}") from None
+    return body, f"a model of this pipeline, sha256 {base.sha256[:12]}"
+
+
+def _renamed(layer: layers.Layer) -> layers.Layer:
+    """A copy of a layer whose name no layer of ours has; ``features`` keeps its name."""
+    config = layer.get_config()
+    name = config["name"] if config["name"] == "features" else f"base_{config['name']}"
+    return layer.__class__.from_config(config | {"name": name})
 
 
 def heads(maps: list, levels: list[dict], classes: int, channels: int):

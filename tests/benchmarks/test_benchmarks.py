@@ -20,7 +20,7 @@ def project(tmp_path_factory) -> Project:
     """All code of the project, with settings that make every run short; the task is the toy."""
     project = copy_project(tmp_path_factory.mktemp("bench"), (*PARTS, "benchmarks", "tests"))
     change(project.folder / "params.yaml", task="toy")
-    for task in ("toy", "keyword_spotting", "image_classification"):
+    for task in ("toy", "keyword_spotting", "image_classification", "object_detection"):
         change(project.folder / f"configs/{task}.yaml", train__epochs=1, evaluate_on_device__runs=6)
     (project.folder / "docs").mkdir()
     (project.folder / "docs/results.md").write_text(RESULTS)

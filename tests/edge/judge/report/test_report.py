@@ -438,6 +438,14 @@ def test_examples_can_be_heard_and_seen(tmp_path):
     assert Outline(shown).tags[0][1]["alt"] == f"picture of {HOSTILE}"
 
 
+def test_an_answer_that_can_be_drawn_is_shown_in_place_of_the_example():
+    """The report has the picture with its boxes, named as such."""
+    spec = Spec(Tensor("pixels", (8, 8, 3)), Tensor("scores", (100, 6)), ("cell",), {})
+    picture, box, found = np.zeros((8, 8, 3), np.uint8), np.array([[0, 0, 1, 1, 0]], np.float32), np.zeros((100, 6))
+    shown = pictures.example(tasks.load("object_detection"), picture, box, found, spec, "it")
+    assert [attributes["alt"] for _, attributes in Outline(shown).tags] == ["boxes of it"]
+
+
 def test_long_tables_fit_a_merge_request():
     """Two hundred labels and a thousand parameters stay below 50 kB of Markdown, which says what it left out."""
     labels = [page.Data(f"label {number} " + "x" * 300) for number in range(200)]

@@ -6,8 +6,12 @@ fullest one has; then to be written. Between the two, a hash and a few words of 
 
 import csv
 import difflib
+import functools
 import hashlib
+import os
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +31,7 @@ from tasks.object_detection import voc
 from tasks.object_detection.collection import PACKED
 
 STRIDES = (8, 16, 32)  # pixels between the anchors of each level
+CHUNK, THREADS = 16, 8  # pictures in memory at a time, and threads, at most; each holds a whole picture
 NO_XML, NO_PICTURE, TWICE = "picture without xml", "xml without picture", "second picture of this name"
 TWO_LISTS, NO_LIST, UNLISTED = "in two lists", "in no list", "in a list only"
 
@@ -38,6 +43,14 @@ class Example(NamedTuple):
     boxes: list[tuple[str, tuple[float, ...]]]
     faults: list[voc.Fault]
     repaired: list[str]
+
+
+class Refused(NamedTuple):
+    """Why a picture is no example, and which of its two files is to blame."""
+
+    file: str
+    reason: str
+    detail: str
 
 
 class Kept(NamedTuple):
@@ -60,7 +73,7 @@ def prepare(raw: Path, out: Path, config) -> dict:
             rejected.reject(file, "", reason)
         folder = voc.index(members.names)
         lists = listed(folder, members.read, rejected) if config.lists else {}
-        kept, repaired = read(folder, members.read, lists, config, rejected)
+        kept, repaired = usable(folder, members.read, lists, config, rejected)
         again = repeated((one.digest, one.truth) for one in kept)
         for number, reason in again.items():
             rejected.reject(folder.pictures[kept[number].key], "", reason)
@@ -109,35 +122,56 @@ def listed(folder: voc.Folder, read, rejected: Rejected) -> dict[str, str]:
     return found
 
 
-def read(folder: voc.Folder, read, lists: dict, config, rejected: Rejected) -> tuple[list[Kept], Counter]:
+def usable(folder: voc.Folder, read, lists: dict, config, rejected: Rejected) -> tuple[list[Kept], Counter]:
     """Look at every picture once; returns those that can be used, and what was repaired or converted, by kind."""
-    kept, repaired = [], Counter()
     for name in folder.twice:
         rejected.reject(name, "", TWICE)
-    for key in tqdm(sorted(folder.pictures | folder.annotations), "reading", unit="picture"):
-        picture, xml = folder.pictures.get(key), folder.annotations.get(key)
-        if not (picture and xml):
-            rejected.reject(picture or xml, "", NO_XML if picture else NO_PICTURE)
-            continue
-        if lists and not lists.get(key):
-            rejected.reject(picture, "", TWO_LISTS if key in lists else NO_LIST)
-            continue
-        file = xml
-        try:
-            annotation = voc.parse(read(xml))
-            check(annotation, xml, config.labels)
-            file = picture
-            example = fitted(read(picture), annotation, config)
-        except Unreadable as error:
-            rejected.reject(file, "", error.reason, error.detail)
+    for key in sorted(folder.pictures.keys() ^ folder.annotations.keys()):
+        picture = folder.pictures.get(key)
+        rejected.reject(picture or folder.annotations[key], "", NO_XML if picture else NO_PICTURE)
+    keys = sorted(folder.pictures.keys() & folder.annotations.keys())
+    if lists:
+        for key in [key for key in keys if not lists.get(key)]:
+            rejected.reject(folder.pictures[key], "", TWO_LISTS if key in lists else NO_LIST)
+        keys = [key for key in keys if lists.get(key)]
+    kept, repaired = [], Counter()
+    for key, example in examples("reading", keys, folder, read, config):
+        if isinstance(example, Refused):
+            rejected.reject(example.file, "", example.reason, example.detail)
             continue
         for fault in example.faults:
-            rejected.reject(xml, fault.line, fault.reason, fault.detail)
+            rejected.reject(folder.annotations[key], fault.line, fault.reason, fault.detail)
         repaired.update(example.repaired)
-        labels = Counter(label for label, _ in example.boxes)
         truth = repr(sorted(example.boxes)).encode()
+        labels = Counter(label for label, _ in example.boxes)
         kept.append(Kept(key, digest(example.pixels.tobytes()), digest(truth), labels))
     return kept, repaired
+
+
+def examples(what: str, keys: list[str], folder: voc.Folder, read, config) -> Iterator[tuple[str, Example | Refused]]:
+    """Each key with its example, in order; threads decode, and ``what`` names the progress bar."""
+    with (
+        ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool,
+        tqdm(desc=what, total=len(keys)) as bar,
+    ):
+        for start in range(0, len(keys), CHUNK):
+            chunk = keys[start : start + CHUNK]
+            names = [(folder.annotations[key], folder.pictures[key]) for key in chunk]
+            files = [[(name, read(name)) for name in pair] for pair in names]
+            yield from zip(chunk, pool.map(functools.partial(example_of, config=config), files), strict=True)
+            bar.update(len(chunk))
+
+
+def example_of(files: list[tuple[str, bytes]], config) -> Example | Refused:
+    """What XML and picture, each (name, content), give; raises UserError for a class that is not asked for."""
+    (file, xml), (picture, pixels) = files
+    try:
+        annotation = voc.parse(xml)
+        check(annotation, file, config.labels)
+        file = picture
+        return fitted(pixels, annotation, config)
+    except Unreadable as error:
+        return Refused(file, error.reason, error.detail)
 
 
 def digest(content: bytes) -> str:
@@ -198,9 +232,8 @@ def write(
         Splits(out, ("uint8", shape), ("<f4", (most, 5))) as splits,
         Table(out / "manifest.csv", "id", "split", "boxes", "sha256") as manifest,
     ):
-        for one in tqdm(kept, "writing", unit="picture"):
-            annotation = voc.parse(read(folder.annotations[one.key]))
-            example = fitted(read(folder.pictures[one.key]), annotation, config)
+        again = examples("writing", [one.key for one in kept], folder, read, config)
+        for one, (_, example) in zip(kept, again, strict=True):
             split = lists.get(one.key) or split_of(one.digest, one.digest, config)
             if lists and split == "train" and share(one.digest, "calibration") < config.calibration:
                 split = "calibration"

@@ -63,12 +63,13 @@ def add(folder: Path, stem: str, picture: bytes | None, annotation: bytes | None
         (folder / f"Annotations/{stem}.xml").write_bytes(annotation)
 
 
-def prepared(folder: Path, **changes) -> tuple[dict, list[dict], Path]:
+def prepared(folder: Path, file_mb: float = 50, **changes) -> tuple[dict, list[dict], Path]:
     """Collect and prepare a folder: the counts, the rows of rejected.csv, and where the shards are."""
     raw, out = folder.parent / "raw", folder.parent / "prepared"
     raw.mkdir(exist_ok=True)
     out.mkdir(exist_ok=True)
-    section = CONFIG["collect"] | {"source": "voc", "voc": {"path": str(folder)}}
+    limits = {"file_mb": file_mb, "archive_gb": 1}
+    section = CONFIG["collect"] | {"source": "voc", "voc": {"path": str(folder)}, "limits": limits}
     collecting = settings.validate(task.Collect, section, Path("test.yaml"), "collect")
     task.sources()["voc"](collecting, raw, 1)
     counts = task.prepare(raw, out, config(**changes), 1)
@@ -306,12 +307,7 @@ def test_an_archive_is_read_as_a_folder_is(folder):
 def test_what_collect_left_out_is_rejected(folder):
     """A file above the limit is skipped, listed, and counted by preprocess."""
     (folder / "JPEGImages/good00.png").write_bytes(b"\0" * 2_000_000)
-    before = CONFIG["collect"]["limits"]["file_mb"]
-    try:
-        CONFIG["collect"]["limits"]["file_mb"] = 1
-        _, rejected, _ = prepared(folder)
-    finally:
-        CONFIG["collect"]["limits"]["file_mb"] = before
+    _, rejected, _ = prepared(folder, file_mb=1)
     assert {row["reason"] for row in rejected} == {"larger than collect.limits.file_mb = 1", "xml without picture"}
 
 

@@ -311,6 +311,33 @@ def test_what_collect_left_out_is_rejected(folder):
     assert {row["reason"] for row in rejected} == {"larger than collect.limits.file_mb = 1", "xml without picture"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": ["cat", "Cat"]}, "preprocess.labels .* differ in case only"),
+        ({"labels": ["cat", "cat"]}, "preprocess.labels .* listed twice"),
+        ({"labels": []}, "preprocess.labels .* at least 1"),
+        ({"size": [16, 160]}, r"preprocess.size.0 = 16: .* greater than or equal to 32"),
+        ({"anchors": [[[0.1, 0.1]]]}, "preprocess.anchors .* at least 3"),
+        ({"anchors": [[[0.1]], [[0.2, 0.2]], [[0.4, 0.4]]]}, "preprocess.anchors.0.0 .* at least 2"),
+        ({"anchors": [[[0.1, 0.0]], [[0.2, 0.2]], [[0.4, 0.4]]]}, "preprocess.anchors.0.0.1 = 0.0: .* greater than 0"),
+    ],
+)
+def test_wrong_settings_are_named(changes, words):
+    """A wrong value stops before any work, with its key and what is allowed."""
+    with pytest.raises(UserError, match=words):
+        config(**changes)
+
+
+def test_a_source_without_its_path():
+    """The source voc asks for a folder by the name of its setting; a blank is none."""
+    collecting = settings.validate(task.Collect, CONFIG["collect"] | {"source": "voc"}, Path("test.yaml"))
+    with pytest.raises(UserError, match="collect.voc.path is empty"):
+        task.sources()["voc"](collecting, Path("nowhere"), 1)
+    with pytest.raises(UserError, match="collect.voc.path = ' '"):
+        settings.validate(task.Collect, CONFIG["collect"] | {"voc": {"path": " "}}, Path("test.yaml"), "collect")
+
+
 def test_levels_are_the_grids_of_the_head():
     """Rows and columns are rounded up, and anchors are shares of the height and of the width."""
     found = preparation.levels([120, 160], [[[0.1, 0.2]], [[0.3, 0.3]], [[0.5, 0.5]]])

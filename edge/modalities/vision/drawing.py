@@ -21,13 +21,10 @@ def boxes(pixels: np.ndarray, truth: Iterable[tuple], found: Iterable[tuple]) ->
     times = -(-LEAST // max(image.size))
     image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(image)
-    for wide, rows in ((3, found), (1, truth)):
-        for y0, x0, y1, x1, label, text in rows:
-            colour = TRUE if wide == 1 else COLOURS[int(label) % len(COLOURS)]
-            edges = x0 * image.width, y0 * image.height, x1 * image.width - 1, y1 * image.height - 1
-            draw.rectangle(edges, outline=DARK, width=wide + 2)
-            draw.rectangle(edges, outline=colour, width=wide)
-            if text:
-                place = edges[0] + 3, max(edges[1] + 2, 0)
-                draw.text(place, text, fill=colour, stroke_width=2, stroke_fill=DARK, font_size=13)
+    height, width = image.height - 1, image.width - 1
+    drawn = [(box, COLOURS[int(box[4]) % len(COLOURS)], 3) for box in found] + [(box, TRUE, 1) for box in truth]
+    for (y0, x0, y1, x1, *_), colour, wide in drawn:
+        draw.rectangle((x0 * width, y0 * height, x1 * width, y1 * height), outline=colour, width=wide)
+    for (y0, x0, *_, text), colour, _ in drawn:
+        draw.text((x0 * width + 5, y0 * height + 3), text, fill=colour, stroke_width=2, stroke_fill=DARK, font_size=14)
     return image

@@ -7,6 +7,7 @@ The anchors are laid out by ``spec.metadata["levels"]``: a list of {"rows", "col
 import numpy as np
 import pandas as pd
 
+from edge.core.errors import UserError
 from edge.data.shards import Spec
 from edge.heads.head import Head, Objective
 
@@ -47,9 +48,12 @@ class Detection(Head):
     def score(self, y: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """Mean average precision as COCO has it, over the classes that have a true box.
 
-        ``map50`` asks for an IoU of 0.5; ``map50_95`` is the mean over 0.5, 0.55, …, 0.95.
+        ``map50`` asks for an IoU of 0.5; ``map50_95`` is the mean over 0.5, 0.55, …, 0.95. Raises UserError where no
+        picture has a true box.
         """
         classes = np.unique(y[..., 4][y[..., 4] >= 0])
+        if not len(classes):
+            raise UserError(f"none of the {len(y)} pictures has a true box, so mAP is not known: score more pictures")
         found = np.mean([average_precision(y, outputs, label) for label in classes], axis=0)
         return {"map50": float(found[0]), "map50_95": float(found.mean())}
 

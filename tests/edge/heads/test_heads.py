@@ -98,6 +98,12 @@ def test_a_picture_without_boxes_is_right_when_none_is_found():
     assert Detection().right(y, boxes((0, 0, 1, 1, 0.9, 0))).tolist() == [0]
 
 
+def test_no_true_box_is_no_score():
+    """Where no picture has a box the score is an error of one line."""
+    with pytest.raises(UserError, match="none of the 1 pictures has a true box"):
+        Detection().score(np.full((1, 2, 5), -1, np.float32), boxes())
+
+
 def test_average_precision_by_hand():
     """One of two true boxes found first, a false one after it: precision 1 up to a recall of one half, then 0."""
     y = np.array([[[0, 0, 0.4, 0.4, 0], [0.5, 0.5, 0.9, 0.9, 0]]], np.float32)

@@ -1,5 +1,6 @@
 """Which split an example belongs to, and what must not happen between splits: leaks, gaps and contradictions."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 
@@ -35,24 +36,24 @@ def split_of(group: str, digest: str, config: Intake, fold: int = 0) -> str:
     return "calibration" if shards.share(digest, "calibration") < config.calibration else "train"
 
 
-def repeated(examples: Iterable[tuple[str, str]]) -> dict[int, str]:
+def repeated(examples: Iterable[tuple[str | bytes, str]]) -> dict[int, str]:
     """What to leave out of ``examples``, pairs (digest of the content, what is true of it): index -> reason.
 
     The first of equal examples stays, the others are duplicates. Where equal content has different truths, nobody knows
     which is right: all of them are contradictions.
     """
-    pairs = list(examples)
-    truths: dict[str, str | None] = {}  # None: there are several
-    for digest, truth in pairs:
-        if truths.setdefault(digest, truth) != truth:
-            truths[digest] = None
-    found, seen = {}, set()
-    for index, (digest, _) in enumerate(pairs):
-        if truths[digest] is None:
+    digests, truths = [], []
+    for digest, truth in examples:
+        digests.append(digest)
+        truths.append(sys.intern(truth))
+    first: dict[str | bytes, int] = {}
+    contradictory = {digest for i, digest in enumerate(digests) if truths[first.setdefault(digest, i)] != truths[i]}
+    found = {}
+    for index, digest in enumerate(digests):
+        if digest in contradictory:
             found[index] = CONTRADICTION
-        elif digest in seen:
+        elif first[digest] != index:
             found[index] = DUPLICATE
-        seen.add(digest)
     return found
 
 

@@ -51,7 +51,7 @@ def prepare(raw: Path, out: Path, config) -> dict:
     converted, kept, groups = Counter(), Counter(), set()
     labels = _labels(raw)
     with tempfile.TemporaryFile(dir=out) as store, Rejected(out) as rejected:
-        digests: list[str | None] = []  # of the pixels of each picture; None: it is unreadable
+        digests: list[bytes | None] = []  # of the pixels of each picture; None: it is unreadable
         for row, found in decoded(raw, shape, config.keep_aspect):
             if isinstance(found, pictures.Unreadable):
                 rejected.reject(row["id"], "", found.reason, found.detail)
@@ -59,7 +59,7 @@ def prepare(raw: Path, out: Path, config) -> dict:
                 continue
             pixels, changes = found
             store.write(pixels.tobytes())
-            digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
+            digests.append(hashlib.sha256(pixels.tobytes()).digest())
             converted.update(changes)
         left_out = repeated((digest, row["label"]) for row, digest in _readable(raw, digests))
         store.seek(0)
@@ -68,6 +68,7 @@ def prepare(raw: Path, out: Path, config) -> dict:
             Table(out / "manifest.csv", "id", "label", "group", "split", "sha256") as manifest,
         ):
             for index, (row, digest) in enumerate(_readable(raw, digests)):
+                digest = digest.hex()
                 pixels = np.frombuffer(store.read(math.prod(shape)), np.uint8)
                 if index in left_out:
                     rejected.reject(row["id"], "", left_out[index], f"pixels {digest[:12]}")
@@ -86,7 +87,7 @@ def prepare(raw: Path, out: Path, config) -> dict:
     return splits.counts | {"rejected": reasons, "converted": dict(converted), "groups": len(groups)}
 
 
-def _readable(raw: Path, digests: list[str | None]) -> Iterator[tuple[dict[str, str], str]]:
+def _readable(raw: Path, digests: list[bytes | None]) -> Iterator[tuple[dict[str, str], bytes]]:
     """The rows of the manifest whose files could be read, with the digests of their pixels."""
     return (pair for pair in zip(collected.rows(raw), digests, strict=True) if pair[1])
 

@@ -55,7 +55,10 @@ def rows(raw: Path, *columns: str) -> Iterator[dict[str, str]]:
             reader = csv.DictReader(manifest, strict=True)
             if absent := {"id", *columns} - set(reader.fieldnames or ()):
                 raise ValueError(f"no column {min(absent)}")
-            yield from reader
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ValueError(f"line {reader.line_num} has another number of cells")
+                yield row
     except (csv.Error, ValueError) as error:
         raise UserError(f"{raw}/manifest.csv is damaged ({error}): {AGAIN}") from None
 

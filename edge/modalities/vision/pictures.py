@@ -103,7 +103,7 @@ def _decoded(image: Image.Image, near: tuple[int, int] | None) -> Picture:
     if image.format != "MPO" and getattr(image, "is_animated", False):  # MPO: a photo and its depth, not an animation
         changes.append("animation")
         image.seek(0)
-    if near and image.format == "JPEG":
+    if near and image.format in ("JPEG", "MPO"):
         image.draft(None, (max(near), max(near)))  # both, since the picture may be turned
     deep = image.mode in WIDE or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     image.load()

@@ -42,6 +42,8 @@ def test_names_are_unique_and_sorted(tmp_path):
         ("manifest.csv", b"\xff\xfe"),
         ("manifest.csv", b""),
         ("manifest.csv", b"id,sha256\na/1,\n"),
+        ("manifest.csv", b"id,label,sha256\na/1,yes\n"),
+        ("manifest.csv", b"id,label,sha256\na/1,yes,,\n"),
         ("things.tar", TAR_OF_NONE),
     ],
 )

@@ -152,6 +152,16 @@ def test_a_large_jpeg_is_decoded_smaller():
     assert pictures.read(data).pixels.shape == (480, 640, 3)
 
 
+def test_a_photo_with_a_second_picture_is_a_photo():
+    """What phones write (MPO: a JPEG, then its depth) is no animation, and is decoded smaller as a JPEG is."""
+    first, second = (Image.fromarray(np.kron(noise(30, 40, seed), np.ones((8, 8, 1), np.uint8))) for seed in (0, 1))
+    data = encode(first, "MPO", save_all=True, append_images=[second])
+    picture = pictures.read(data)
+    assert picture.converted == ""
+    assert np.array_equal(picture.pixels, pictures.read(encode(first, "JPEG")).pixels)
+    assert pictures.read(data, near=(100, 100)).pixels.shape == (120, 160, 3)
+
+
 def test_resize_tells_where_a_point_went():
     """A bright spot is found where scale and offset say, stretched and with its aspect kept."""
     pixels = np.zeros((100, 200, 3), np.uint8)

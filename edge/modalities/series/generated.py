@@ -16,6 +16,8 @@ MOTIONS = {
     "walking": ((1.6, 2.1), 2.5, 0.8),
 }
 HARMONICS = 3
+STYLE = 0.5  # standard deviation of how much of each harmonic a person has
+NOISE = (0.8, 0.3)  # of acceleration (m/s²) and of rotation (rad/s)
 # How a phone may lie: half turns about one of its axes, as signs of x, y, z.
 ORIENTATIONS = ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
 PERIODS = (24, 168)  # of generated seasons: a day and a week of hours
@@ -29,7 +31,8 @@ def recording(subject: int, index: int, seconds: float, seed: int) -> tuple[np.n
     """
     person = np.random.default_rng((seed, subject))
     orientation = np.array(ORIENTATIONS[subject % len(ORIENTATIONS)])
-    strength, pace, tilt = person.uniform(0.7, 1.4), person.uniform(-1, 1), person.normal(0, 0.15, 2)
+    strength, pace, tilt = person.uniform(0.6, 1.5), person.uniform(-1, 1), person.normal(0, 0.2, 2)
+    style = person.normal(1, STYLE, (len(MOTIONS), HARMONICS, 6))
     gravity = GRAVITY * np.array([np.sin(tilt[0]), np.cos(tilt[0]) * np.cos(tilt[1]), np.sin(tilt[1])])
     random = np.random.default_rng((seed, subject, index))
     size, blend = round(seconds * RATE), round(BLEND * RATE)
@@ -40,26 +43,26 @@ def recording(subject: int, index: int, seconds: float, seed: int) -> tuple[np.n
     for place, name in enumerate(order):
         part = slice(place * size, (place + 1) * size + blend)
         weight = np.minimum(1, np.minimum(np.arange(1, size + blend + 1), np.arange(size + blend, 0, -1)) / blend)
-        values[part] += weight[:, None] * _motion(name, time[part], strength, pace, random)
+        values[part] += weight[:, None] * _motion(name, time[part], strength * style[sorted(MOTIONS).index(name)], pace, random)
         weights[part] += weight
     values /= weights[:, None]
     values[:, :3] += gravity
-    values += random.normal(0, (0.15,) * 3 + (0.05,) * 3, values.shape)
+    values += random.normal(0, np.repeat(NOISE, 3), values.shape)
     values[:, :3] *= orientation
     values[:, 3:] *= orientation
     return values[blend // 2 : blend // 2 + total], np.repeat(order, size).tolist()
 
 
-def _motion(name: str, time: np.ndarray, strength: float, pace: float, random: np.random.Generator) -> np.ndarray:
-    """One motion without gravity: [n, 6]."""
+def _motion(name: str, time: np.ndarray, strength: np.ndarray, pace: float, random: np.random.Generator) -> np.ndarray:
+    """One motion without gravity, [n, 6]; ``strength`` [HARMONICS, 6] is the person's."""
     (low, high), acceleration, rotation = MOTIONS[name]
     shape = np.random.default_rng(sorted(MOTIONS).index(name))
     amplitudes = shape.normal(0, 1, (HARMONICS, 6)) / np.arange(1, HARMONICS + 1)[:, None]
     phases = shape.uniform(0, 2 * np.pi, (HARMONICS, 6))
     frequency = (low + high) / 2 + (high - low) / 2 * np.clip(pace + random.normal(0, 0.2), -1, 1)
     angle = 2 * np.pi * frequency * time[:, None, None] * np.arange(1, HARMONICS + 1)[:, None]
-    waves = (amplitudes * np.sin(angle + phases + random.uniform(0, 2 * np.pi))).sum(axis=1)
-    return strength * waves * np.repeat((acceleration, rotation), 3)
+    waves = (strength * amplitudes * np.sin(angle + phases + random.uniform(0, 2 * np.pi))).sum(axis=1)
+    return waves * np.repeat((acceleration, rotation), 3)
 
 
 def seasons(rows: int, seed: int) -> np.ndarray:

@@ -43,7 +43,9 @@ def recording(subject: int, index: int, seconds: float, seed: int) -> tuple[np.n
     for place, name in enumerate(order):
         part = slice(place * size, (place + 1) * size + blend)
         weight = np.minimum(1, np.minimum(np.arange(1, size + blend + 1), np.arange(size + blend, 0, -1)) / blend)
-        values[part] += weight[:, None] * _motion(name, time[part], strength * style[sorted(MOTIONS).index(name)], pace, random)
+        values[part] += weight[:, None] * _motion(
+            name, time[part], strength * style[sorted(MOTIONS).index(name)], pace, random
+        )
         weights[part] += weight
     values /= weights[:, None]
     values[:, :3] += gravity

@@ -7,26 +7,28 @@ import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.clone import SHORT, Repository, clone, row
 
 CONFIG = "configs/forecasting.yaml"
 WIDTHS = {"dense": 25, "lstm": 50, "gru": 50}
-AXIS = "y_acc"  # along the body when the phone is in a pocket
+AXES = ["x_acc", "y_acc", "z_acc"]
 WALKING = {  # the acceleration of walking people, who follow each other: those who are tested are never trained on
     "collect__source": "csv",
     "collect__csv__path": "data/recordings/walking.csv",
     "collect__csv__seconds": 0.001,
-    "collect__csv__column": AXIS,
+    "collect__csv__column": "length",
     "preprocess__step": 0.04,
     "preprocess__max_gap": 10.0,
     "preprocess__period": None,
+    "train__batch": 64,
 }
 
 
 def walking(path: Path) -> None:
-    """Write the rows of people who walk, recording after recording, ten seconds between them."""
+    """Write the rows from the first to the last step of people who walk and turn, ten seconds between recordings."""
     from edge.data import archive, fetch
     from edge.modalities.series.collection import PHONE, PHONE_NAME
 
@@ -34,8 +36,10 @@ def walking(path: Path) -> None:
     with archive.members(packed, PHONE_NAME.search) as members:
         for name in members.names:
             table = pd.read_csv(io.BytesIO(members.read(name)))
-            table = table[table.label == "WALKING"]
-            parts.append(pd.DataFrame({"time": table.timestamp - table.timestamp.min() + end, AXIS: table[AXIS]}))
+            steps = np.flatnonzero(table.label == "WALKING")
+            table = table.iloc[steps[0] : steps[-1] + 1]
+            length = np.linalg.norm(table[AXES], axis=1)  # whichever way the phone lies
+            parts.append(pd.DataFrame({"time": table.timestamp - table.timestamp.min() + end, "length": length}))
             end = parts[-1].time.max() + 10000
     pd.concat(parts).to_csv(path, index=False)
 

@@ -32,7 +32,7 @@ def file(config: Collect, out: Path, seed: int) -> None:
     """One's own file of intents."""
     if config.file is None:
         raise UserError("collect.file is empty: name the file of intents of source file")
-    store(Path(config.file).expanduser(), config, out)
+    store(Path(config.file), config, out)
 
 
 class Intents(Task):

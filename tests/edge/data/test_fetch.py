@@ -154,3 +154,11 @@ def test_disk_full(server, tmp_path):
     with pytest.raises(UserError, match="no space left"):
         fetch(server.url, SHA256, tmp_path / "data.bin", pause=0)
     assert not (tmp_path / "data.bin").exists()
+
+
+def test_another_hash_where_there_is_no_sha256(server, tmp_path):
+    """A file whose maker publishes an md5 alone is held to it, and the error says which hash it is."""
+    right = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+    assert fetch(server.url, right, tmp_path / "data.bin", algorithm="md5").read_bytes() == CONTENT
+    with pytest.raises(UserError, match=f"has md5 {right}, expected {'0' * 32}"):
+        fetch(server.url, "0" * 32, tmp_path / "other.bin", algorithm="md5")

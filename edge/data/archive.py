@@ -32,14 +32,10 @@ HIDDEN, LINK, ODD, CONTROL = "hidden", "symbolic link", "no plain file", "contro
 
 
 class Limits(NamedTuple):
-    """Bytes unpacked: of one ``file`` (a larger one is skipped) and in ``total`` (more is an error).
-
-    ``key`` is what the setting for one file is called in collect.limits.
-    """
+    """Bytes unpacked: of one ``file`` (a larger one is skipped) and in ``total`` (more is an error)."""
 
     file: int = 50 * 10**6
     total: int = 20 * 10**9
-    key: str = "clip_mb"
 
 
 LIMITS = Limits()
@@ -79,7 +75,7 @@ def members(
         elif wanted(name):
             if size <= limits.file:
                 return True
-            skipped[name] = f"larger than collect.limits.{limits.key} = {limits.file / 10**6:g}"
+            skipped[name] = f"larger than collect.limits.file_mb = {limits.file / 10**6:g}"
         return False
 
     if path.is_dir():

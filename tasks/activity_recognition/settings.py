@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edge.core.errors import UserError
 from edge.core.settings import Recipe, Section
+from edge.data import own
 from edge.data.splits import Intake
 
 
@@ -43,13 +44,6 @@ class Poses(Section):
     path: str = Field(min_length=1)
 
 
-class Limits(Section):
-    """What csv files may have unpacked."""
-
-    file_mb: float = Field(gt=0, le=2000)
-    archive_gb: float = Field(gt=0)
-
-
 class Collect(Section):
     """Where the recordings come from."""
 
@@ -57,7 +51,7 @@ class Collect(Section):
     generated: Generated
     csv: Csv
     poses: Poses
-    limits: Limits
+    limits: own.Limits
 
 
 class Preprocess(Intake):

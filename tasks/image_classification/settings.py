@@ -1,45 +1,19 @@
 """The sections of configs/image_classification.yaml."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from edge.core.settings import Recipe, Section
+from edge.data import own
 from edge.data.splits import Intake
 
 
 class Directory(Section):
     """Where one's own pictures are."""
 
-    path: str | None
-    group: str | None
-
-    @field_validator("path")
-    @classmethod
-    def names_something(cls, path: str | None) -> str | None:
-        """An empty path would be the folder of the pipeline itself."""
-        if path is not None and (not path.strip() or "\0" in path):
-            raise ValueError("name a folder or an archive, or write null")
-        return path
-
-    @field_validator("group")
-    @classmethod
-    def finds_group(cls, pattern: str | None) -> str | None:
-        """A regular expression with a group named group."""
-        try:
-            if pattern is None or "group" in re.compile(pattern).groupindex:
-                return pattern
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        raise ValueError("the group (?P<group>…) is missing")
-
-
-class Limits(Section):
-    """What pictures may have unpacked."""
-
-    picture_mb: float = Field(gt=0, le=2000)
-    archive_gb: float = Field(gt=0)
+    path: own.Place
+    group: own.named("group")
 
 
 class Collect(Section):
@@ -47,7 +21,7 @@ class Collect(Section):
 
     source: Literal["digits", "sign_language_digits", "directory"]
     directory: Directory
-    limits: Limits
+    limits: own.Limits
 
 
 class Preprocess(Intake):

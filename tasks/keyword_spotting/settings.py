@@ -1,6 +1,5 @@
 """The sections of configs/keyword_spotting.yaml."""
 
-import re
 import unicodedata
 from typing import Any, Literal
 
@@ -8,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edge.core.errors import UserError
 from edge.core.settings import Recipe, Section
-from edge.data import labels
+from edge.data import labels, own
 
 
 class Synthetic(Section):
@@ -21,34 +20,8 @@ class Synthetic(Section):
 class Directory(Section):
     """Where one's own recordings are."""
 
-    path: str | None
-    speaker: str | None
-
-    @field_validator("path")
-    @classmethod
-    def names_something(cls, path: str | None) -> str | None:
-        """An empty path would be the folder of the pipeline itself."""
-        if path is not None and (not path.strip() or "\0" in path):
-            raise ValueError("name a folder or an archive, or write null")
-        return path
-
-    @field_validator("speaker")
-    @classmethod
-    def finds_speaker(cls, pattern: str | None) -> str | None:
-        """A regular expression with a group named speaker."""
-        try:
-            if pattern is None or "speaker" in re.compile(pattern).groupindex:
-                return pattern
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        raise ValueError("the group (?P<speaker>…) is missing")
-
-
-class Limits(Section):
-    """What recordings may have unpacked."""
-
-    clip_mb: float = Field(gt=0, le=2000)
-    archive_gb: float = Field(gt=0)
+    path: own.Place
+    speaker: own.named("speaker")
 
 
 class Collect(Section):
@@ -59,7 +32,7 @@ class Collect(Section):
     unknown: int = Field(ge=0)
     silence: int = Field(ge=0)
     silence_seconds: float = Field(gt=0, le=10)
-    limits: Limits
+    limits: own.Limits
     synthetic: Synthetic
     speech_commands: Literal["full", "mini"]
     directory: Directory

@@ -39,8 +39,7 @@ def directory(config, out: Path, seed: int) -> None:
 
 def copy(path: Path, config, out: Path) -> None:
     """Take what belongs to Pascal VOC folders out of a folder or an archive; what is left out is listed."""
-    limits = archive.Limits(round(config.limits.file_mb * 10**6), round(config.limits.archive_gb * 10**9), "file_mb")
-    with archive.members(path, voc.wanted, limits) as members:
+    with archive.members(path, voc.wanted, config.limits.unpacked) as members:
         counts = store(((name, members.read(name)) for name in members.names), len(members.names), out)
         collected.tell_skipped(members.skipped, out)
     if missing := [part for part in (voc.PICTURES, voc.ANNOTATIONS) if not counts[part]]:

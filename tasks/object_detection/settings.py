@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from edge.core.settings import Recipe, Section
-from edge.data import labels
+from edge.data import labels, own
 from edge.data.splits import Intake
 
 Sides = Annotated[list[Annotated[float, Field(gt=0, le=2)]], Field(min_length=2, max_length=2)]
@@ -21,29 +21,14 @@ class Scenes(Section):
 class Voc(Section):
     """Where one's own pictures are."""
 
-    path: str | None
-
-    @field_validator("path")
-    @classmethod
-    def names_something(cls, path: str | None) -> str | None:
-        """An empty path would be the folder of the pipeline itself."""
-        if path is not None and (not path.strip() or "\0" in path):
-            raise ValueError("name a folder or an archive, or write null")
-        return path
-
-
-class Limits(Section):
-    """What a collection may have unpacked."""
-
-    file_mb: float = Field(gt=0, le=2000)
-    archive_gb: float = Field(gt=0)
+    path: own.Place
 
 
 class Collect(Section):
     """Where the pictures come from."""
 
     source: Literal["scenes", "bccd", "voc"]
-    limits: Limits
+    limits: own.Limits
     scenes: Scenes
     voc: Voc
 

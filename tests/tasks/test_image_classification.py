@@ -354,10 +354,10 @@ def test_an_archive_with_a_folder_around(tmp_path):
         archive.writestr("top/cat/1.png", encode(noise()))
         archive.writestr("top/dog/2.png", encode(noise(seed=1)))
         archive.writestr("top/dog/3.png", encode(noise(200, 200)))
-    limits = {"picture_mb": 0.05, "archive_gb": 1.0}
+    limits = {"file_mb": 0.05, "archive_gb": 1.0}
     rows, skipped = gather(tmp_path, tmp_path / "mine.zip", limits=limits)
     assert [row["label"] for row in rows] == ["cat", "dog"]
-    assert skipped == [{"file": "top/dog/3.png", "reason": "larger than collect.limits.picture_mb = 0.05"}]
+    assert skipped == [{"file": "top/dog/3.png", "reason": "larger than collect.limits.file_mb = 0.05"}]
 
 
 def test_a_folder_that_cannot_be_used_is_one_line(tmp_path):

@@ -315,7 +315,7 @@ def test_mini_needs_a_mirror(tmp_path, monkeypatch):
         ({"words": ["no", "a\ud800"]}, "collect.words"),
         ({"words": ["no", "x" * 252]}, "252 bytes: at most 200"),
         ({"directory": {"path": "", "speaker": None}}, "name a folder or an archive"),
-        ({"limits": {"clip_mb": 0, "archive_gb": 1}}, "clip_mb"),
+        ({"limits": {"file_mb": 0, "archive_gb": 1}}, "file_mb"),
         ({"words": ["no", "no"]}, "twice"),
         ({"directory": {"path": None, "speaker": "("}}, "regular expression"),
         ({"directory": {"path": None, "speaker": "x"}}, "P<speaker>"),
@@ -402,7 +402,7 @@ def test_every_file_that_is_left_out_has_its_reason(tmp_path, capsys):
     (tmp_path / "elsewhere/secret.wav").write_bytes(b"secret")
     (mine / "no/link.wav").symlink_to(tmp_path / "elsewhere/secret.wav")
     (mine / "linked").symlink_to(tmp_path / "elsewhere")
-    rows, skipped = directory(tmp_path, mine, ["yes", "no"], unknown=3, limits={"clip_mb": 1.0, "archive_gb": 1.0})
+    rows, skipped = directory(tmp_path, mine, ["yes", "no"], unknown=3, limits={"file_mb": 1.0, "archive_gb": 1.0})
     assert sorted(row["id"] for row in rows if row["label"] != "_unknown_") == ["no/1.wav", "yes/1.wav"]
     capped = [name for name in skipped if name.startswith("_unknown_")]
     assert len(capped) == 2 and {skipped.pop(name) for name in capped} == {"more than collect.unknown = 3"}
@@ -413,7 +413,7 @@ def test_every_file_that_is_left_out_has_its_reason(tmp_path, capsys):
         "yes/.x.wav": "hidden",
         "yes/2.wma": "format .wma is not read: convert sound to wav",
         "yes/README": "a name without a suffix",
-        "yes/3.wav": "larger than collect.limits.clip_mb = 1",
+        "yes/3.wav": "larger than collect.limits.file_mb = 1",
         "no/link.wav": "symbolic link",
         "linked": "symbolic link",
     }

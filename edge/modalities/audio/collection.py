@@ -86,7 +86,7 @@ def fsdd(cfg, out: Path, seed: int) -> None:
         return match and (label_of(DIGITS[int(match["digit"])], words), match["speaker"])
 
     packed = _fetched(*FSDD)
-    with archive.members(packed, lambda name: describe(name) is not None, _limits(cfg)) as members:
+    with archive.members(packed, lambda name: describe(name) is not None, cfg.limits.unpacked) as members:
         clips = [Clip(_id(name), *describe(name), name) for name in members.names]
         collect(cfg, out, seed, "fsdd", words, clips, members)
 
@@ -94,7 +94,7 @@ def fsdd(cfg, out: Path, seed: int) -> None:
 def speech_commands(cfg, out: Path, seed: int) -> None:
     """Speech Commands v0.02, all of it or the mini part; other words are unknown, background noise becomes silence."""
     packed = _fetched(*SPEECH_COMMANDS[cfg.speech_commands])
-    with archive.members(packed, SPEECH_COMMANDS_NAME.search, _limits(cfg)) as members:
+    with archive.members(packed, SPEECH_COMMANDS_NAME.search, cfg.limits.unpacked) as members:
         matches = {name: SPEECH_COMMANDS_NAME.search(name) for name in members.names}
         words = cfg.words or sorted({m["folder"] for m in matches.values() if not m["folder"].startswith("_")})
         clips, noises = [], []
@@ -121,7 +121,7 @@ def directory(cfg, out: Path, seed: int) -> None:
         raise UserError("collect.directory.path is empty: name the folder or archive of source directory")
     path = collected.home(cfg.directory.path)
     unread: dict[str, str] = {}
-    with archive.members(path, functools.partial(_is_sound, unread=unread), _limits(cfg)) as members:
+    with archive.members(path, functools.partial(_is_sound, unread=unread), cfg.limits.unpacked) as members:
         members.skipped.update(unread)
         around = collected.around(members.names, (*(cfg.words or ()), UNKNOWN, SILENCE))
         found, clips = set(), []
@@ -178,11 +178,6 @@ def _speaker(pattern: str, name: str, label: str) -> str:
     if label == SILENCE:
         return ""
     raise UserError(f"collect.directory.speaker finds no speaker in {name}: mend the pattern or the name")
-
-
-def _limits(cfg) -> archive.Limits:
-    """The limits of the settings, in bytes."""
-    return archive.Limits(round(cfg.limits.clip_mb * 10**6), round(cfg.limits.archive_gb * 10**9))
 
 
 def label_of(word: str, words: Iterable[str]) -> str:

@@ -90,8 +90,7 @@ def _bytes(path: Path, most: float) -> bytes:
 
 def _members(source: Path, limits, out: Path, layout: Layout, subject: Callable, wanted: Callable) -> None:
     """Store the wanted files of a folder or archive."""
-    most = archive.Limits(int(limits.file_mb * 10**6), int(limits.archive_gb * 10**9))
-    with archive.members(source, wanted, most) as members:
+    with archive.members(source, wanted, limits.unpacked) as members:
         if not members.names:
             raise UserError(f"{source} holds no csv file: give a folder or an archive of subject/recording.csv")
         chosen = ((name, subject(name), members.read(name)) for name in tqdm(members.names, "collecting", unit="file"))
@@ -111,7 +110,7 @@ def store(out: Path, layout: Layout, files: Iterable[tuple[str, str, bytes]], sk
             manifest.add(path, name, subject, hashlib.sha256(content).hexdigest())
     with Table(out / "skipped.csv", "file", "reason") as table:
         for name, reason in sorted(skipped.items()):
-            table.add(name, reason if not reason.startswith("larger") else "larger than collect.limits.file_mb")
+            table.add(name, reason)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

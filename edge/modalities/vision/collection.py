@@ -46,7 +46,7 @@ def sign_language_digits(config, out: Path, seed: int) -> None:
     """Digits that pupils show with a hand: 2,062 photos, 100 x 100 pixels; a group is a person."""
     url, sha256, name = SIGNS
     packed = fetch.fetch(url, sha256, fetch.cache() / name)
-    with archive.members(packed, SIGN.search, _limits(config)) as members:
+    with archive.members(packed, SIGN.search, config.limits.unpacked) as members:
         rows = [(SIGN.search(name), name) for name in members.names]
         photos = sorted((int(match["number"]), match["digit"], name) for match, name in rows)
         groups = persons([digit for _, digit, _ in photos])
@@ -78,7 +78,7 @@ def directory(config, out: Path, seed: int) -> None:
         raise UserError("collect.directory.path is empty: name the folder or archive of source directory")
     path = collected.home(config.directory.path)
     unread: dict[str, str] = {}
-    with archive.members(path, functools.partial(_is_picture, unread=unread), _limits(config)) as members:
+    with archive.members(path, functools.partial(_is_picture, unread=unread), config.limits.unpacked) as members:
         members.skipped.update(unread)
         around = collected.around(members.names) if members.names else 0
         rows = []
@@ -113,12 +113,6 @@ def _group(pattern: str, name: str) -> str:
     if not match or not match["group"]:
         raise UserError(f"collect.directory.group finds no group in {name}: mend the pattern or the name")
     return unicodedata.normalize("NFC", match["group"])
-
-
-def _limits(config) -> archive.Limits:
-    """The limits of the settings, in bytes."""
-    limits = config.limits
-    return archive.Limits(round(limits.picture_mb * 10**6), round(limits.archive_gb * 10**9), "picture_mb")
 
 
 def _with_bytes(rows: list[tuple[str, str, str, str]], members: archive.Members) -> Iterable:

@@ -133,7 +133,7 @@ def test_a_file_above_the_limit_is_skipped(tmp_path):
     for path in packed(tmp_path):
         with members(path, limits=Limits(file=2999)) as found:
             assert found.names == ["top/README", "top/a/1.wav", "top/a/10.wav"]
-            assert found.skipped == {"top/b/2.wav": "larger than collect.limits.clip_mb = 0.002999"}
+            assert found.skipped == {"top/b/2.wav": "larger than collect.limits.file_mb = 0.002999"}
 
 
 def test_an_archive_above_the_limit_is_an_error(tmp_path):

@@ -60,6 +60,11 @@ def people(folder, **extra):
     return folder
 
 
+def as_written(counts):
+    """The counts as they come back from metrics/data.json."""
+    return json.loads(json.dumps(counts))
+
+
 def prepared(tmp_path, source, seed=1, **changes):
     """The counts of collecting ``source`` as csv and preparing it."""
     raw, out = tmp_path / "raw", tmp_path / "out"
@@ -68,7 +73,7 @@ def prepared(tmp_path, source, seed=1, **changes):
     own = {"path": str(source), "time": "time", "seconds": 1.0, "sensors": [["x", "y", "z"]], "label": "label"}
     config = section("collect", source="csv", csv=own)
     task.sources()["csv"](config, raw, seed)
-    return task.prepare(raw, out, section("preprocess", **changes), seed)
+    return as_written(task.prepare(raw, out, section("preprocess", **changes), seed))
 
 
 def rejected(tmp_path):

@@ -1,6 +1,7 @@
 """From a series to examples: equal steps, gaps, borders in time, and the forecasts that a model must beat."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -30,6 +31,11 @@ def rows(values, start=0, step=60):
     return [f"{start + step * index},{value}" for index, value in enumerate(values)]
 
 
+def as_written(counts):
+    """The counts as they come back from metrics/data.json."""
+    return json.loads(json.dumps(counts))
+
+
 def prepared(tmp_path, lines, time="minute", **changes):
     """The counts of collecting these lines as csv and preparing them."""
     raw, out = tmp_path / "raw", tmp_path / "out"
@@ -38,7 +44,7 @@ def prepared(tmp_path, lines, time="minute", **changes):
     (tmp_path / "a.csv").write_text("minute,value\n" + "\n".join(lines) + "\n")
     own = {"path": str(tmp_path / "a.csv"), "time": time, "seconds": 60.0, "column": "value"}
     task.sources()["csv"](section("collect", source="csv", csv=own), raw, 1)
-    return task.prepare(raw, out, section("preprocess", **changes), 1)
+    return as_written(task.prepare(raw, out, section("preprocess", **changes), 1))
 
 
 def wave(count):

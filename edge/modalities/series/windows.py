@@ -20,7 +20,7 @@ def order(stamps: np.ndarray) -> np.ndarray | None:
 
 def pieces(stamps: np.ndarray, max_gap: float) -> list[slice]:
     """Runs of rows without a gap above ``max_gap`` seconds between neighbours; ``stamps`` rise."""
-    cuts = np.flatnonzero(np.diff(stamps) > max_gap) + 1
+    cuts = (np.flatnonzero(np.diff(stamps) > max_gap) + 1).tolist()
     return [slice(*ends) for ends in zip([0, *cuts], [*cuts, len(stamps)], strict=True)]
 
 

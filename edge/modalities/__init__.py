@@ -1,1 +1,1 @@
-"""What goes into a model: sound, text."""
+"""What goes into a model: sound, pictures, text, series."""

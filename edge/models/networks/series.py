@@ -52,7 +52,7 @@ def forecast_lstm(values, width: int):
 
 def forecast_gru(values, width: int):
     """One GRU over the last values [rows, 1] (Cho et al. 2014)."""
-    return layers.GRU(width, unroll=True)(values)
+    return layers.GRU(width)(values)
 
 
 FORECASTERS = {"dense": forecast_dense, "lstm": forecast_lstm, "gru": forecast_gru}

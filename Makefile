@@ -3,7 +3,7 @@
 # make gate    is the model within the budget of params.yaml?
 # make report  report.html and report.md: is this run better than the last commit's?
 # make reproduce   two runs from nothing: the same bytes? (long)
-# make bench   the table of docs/results.md, written there (about an hour)
+# make bench   the table of docs/results.md, written there (some two hours)
 # make lock    requirements*.in and device/wheels/*.in -> .txt with hashes; UPGRADE=--upgrade: the newest packages
 # make clean   remove what the pipeline made; the DVC cache stays
 
@@ -44,7 +44,7 @@ lock: setup
 	$(COMPILE) --no-deps device/wheels/litert-armv7l.in -o device/wheels/litert-armv7l.txt
 
 clean:
-	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.tflite models/*.npz plots/samples plots/learning_curve.csv plots/confusion.csv
+	rm -rf data/raw data/prepared models/*.keras models/*.onnx models/*.tflite models/*.npz models/decision.json plots/samples plots/answers plots/*.csv
 
 setup:
 	@./setup.sh run

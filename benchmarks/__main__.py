@@ -1,4 +1,4 @@
-"""Runs every benchmark in turn and writes the table of docs/results.md: about an hour on two cores.
+"""Runs every benchmark in turn and writes the table of docs/results.md: some two hours on two cores.
 
     python -m benchmarks [--only NAME ...]
 

@@ -9,7 +9,7 @@ from edge import heads
 from edge.core import files
 from edge.core.errors import UserError
 from edge.data.shards import Spec
-from tasks import DET, Decision, Task
+from tasks import Decision, Task
 from tasks.intents.settings import Collect, Preprocess, Train
 
 SHIPPED = Path(__file__).with_name("home.json")
@@ -87,8 +87,7 @@ class Intents(Task):
         """
         from tasks.intents import decision
 
-        metadata, metrics, det = decision.decide(predict, prepared, config.refuse, spec)
-        return Decision(metadata, metrics, det.set_axis(DET, axis=1))
+        return decision.decide(predict, prepared, config.refuse, spec)
 
     def layers(self) -> dict:
         """The cast to indices."""

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from edge.data import shards
+from edge.data.decision import DET, Decision
 from edge.data.shards import Spec
 from edge.modalities.text.words import Words
 from tasks.intents.patterns import UNKNOWN
 
 THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)
-COLUMNS = ["threshold", "false_accepts", "misses"]
 BATCH = 64
 
 
@@ -37,22 +37,22 @@ class Asked:
         return float((self.right & (self.sure >= threshold))[~self.foreign].mean())
 
 
-def decide(predict: Callable, prepared: Path, refuse: float, spec: Spec) -> tuple[dict, dict, pd.DataFrame]:
-    """(metadata, metrics, table) as the task's contract says.
+def decide(predict: Callable, prepared: Path, refuse: float, spec: Spec) -> Decision:
+    """Metadata, metrics and table as the task's contract says.
 
     The threshold is the smallest that refuses the share ``refuse`` of the foreign questions of the val split. Metrics
     are of the test split. Without questions that no intent answers there is nothing to choose by, and a line says so.
     """
     if UNKNOWN not in spec.labels:
         print(f"no tag {UNKNOWN}: nobody knows which questions the model should refuse, so it has no threshold")
-        return {}, {}, pd.DataFrame(columns=COLUMNS)
+        return Decision({}, {}, pd.DataFrame(columns=DET))
     val, test = (Asked(predict, shards.load(prepared, name), spec) for name in ("val", "test"))
     columns = THRESHOLDS, 1 - test.refused(foreign=True), test.refused(foreign=False)
-    table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    table = pd.DataFrame(dict(zip(DET, columns, strict=True)))
     enough = np.flatnonzero(val.refused(foreign=True) >= refuse)
     if not len(enough):
         print(f"warning: train.refuse = {refuse:g}: no threshold refuses so many; there is none", file=sys.stderr)
-        return {}, {}, table
+        return Decision({}, {}, table)
     threshold = float(THRESHOLDS[enough[0]])
     metrics = {
         "held_out_accuracy": float(test.right[~test.foreign].mean()),
@@ -60,4 +60,4 @@ def decide(predict: Callable, prepared: Path, refuse: float, spec: Spec) -> tupl
         "held_out_refused": float(table.misses[enough[0]]),
         "foreign_refused": float(1 - table.false_accepts[enough[0]]),
     }
-    return {"threshold": threshold}, metrics, table
+    return Decision({"threshold": threshold}, metrics, table)
